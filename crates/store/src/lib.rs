@@ -1,1 +1,10 @@
-//! To be written.
+//! What Postern remembers.
+
+mod event;
+mod record;
+
+pub use event::{Event, HeldEntry};
+pub use record::{
+    ArtifactRecord, ClientRecord, DefectRecord, EntryId, GroupRecord, LinkRecord, MailId, UnknownId,
+    VerdictRecord,
+};
