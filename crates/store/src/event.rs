@@ -107,6 +107,8 @@ pub struct HeldEntry {
     /// Whether recovery found the file without an event.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recovered: bool,
-    /// The whole record, so that the projection can be rebuilt from files alone.
-    pub record: Box<VerdictRecord>,
+    /// The whole record: always in the sidecar, so that the projection can be rebuilt from files
+    /// alone; in the event only if it is `recovered`, since the `verdict` event has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<Box<VerdictRecord>>,
 }
