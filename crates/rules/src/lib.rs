@@ -1,13 +1,40 @@
-//! YARA-X: the `mail` module that rules see, loading, checking and running rules.
+//! YARA-X: the `mail` module that rules see; loading, checking and running rules.
+//!
+//! Rust observes, YARA judges: what a mail consists of comes in as [`proto::Mail`], every opinion
+//! about it comes out as a [`Hit`]. [`RuleSet::load`] turns a directory into compiled rules or
+//! says everything that is wrong with it; [`Scanners`] run them. No other crate knows YARA-X.
+
+mod compile;
+mod contract;
+mod hit;
+mod load;
+mod meta;
+mod module;
+mod problem;
+mod scan;
+mod sources;
 
 /// What rules can see of a mail: the messages of `proto/mail.proto`.
 pub mod proto {
+    #[allow(
+        unreachable_pub,
+        reason = "generated code, which knows no narrower visibility"
+    )]
     mod generated {
         include!(concat!(env!("OUT_DIR"), "/proto/mod.rs"));
     }
-    pub use generated::mail::{
-        Body, Defect, Envelope, Failure, Header, Link, Mail, Mailbox, Part,
-    };
+    pub use generated::mail::{Body, Defect, Envelope, Failure, Header, Link, Mail, Mailbox, Part};
+    /// For a nested message that is there: `protobuf::MessageField::some(part)`.
+    pub use protobuf::MessageField;
 }
 
-mod module;
+pub use contract::MAX_SCORE;
+pub use hit::{
+    EXCERPT_BYTES, Hit, MAX_MATCHES_PER_HIT, MAX_MATCHES_PER_PATTERN, PatternMatch, Scan,
+    ScanFailure,
+};
+pub use load::{LoadOptions, RuleInfo, RuleSet, VendorOptions};
+pub use meta::{Category, FloorAction, Group, Stage};
+pub use problem::{LoadError, Problem};
+pub use scan::{Externals, ScanOptions, Scanners};
+pub use sources::Place;
