@@ -1,1 +1,51 @@
-//! To be written.
+//! SMTP as Postern speaks it to the next hop (RFC 5321): a client session that hands over a message
+//! byte for byte and says exactly what became of it.
+//!
+//! It is written for re-injecting mail that was composed elsewhere. Such mail must arrive as it was
+//! held (a signature over its body breaks with one extra blank line), may carry addresses that no
+//! well-behaved program would write, and must never be delivered twice. Hence three rules:
+//!
+//! * **Byte-exact.** What the server stores is the message that was given, plus at most the CRLF that
+//!   a message without a final line end needs ([`Delivery::message`]).
+//! * **All or nothing.** If one recipient is refused the transaction is given up before DATA
+//!   ([`Error::RecipientsRefused`]), so a repetition cannot reach the others twice.
+//! * **"Unknown" is a result of its own.** When the session breaks after the final dot was sent, nobody
+//!   can tell whether the mail was accepted ([`Error::Unknown`]).
+//!
+//! Everything the server says is hostile: replies are bounded in lines and bytes, and are kept as
+//! printable ASCII. Everything the envelope contains is hostile too: an address that could end its
+//! own command is refused before a byte is sent.
+//!
+//! The crate knows nothing of verdicts and offers no TLS and no authentication: the next hop is
+//! a neighbour on the same host or network.
+//!
+//! ```no_run
+//! # async fn release(rcpts: &[String], message: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+//! use smtp::{Client, Delivery, Target};
+//!
+//! let target = Target::new("127.0.0.1:25", "filter.example")?;
+//! let mut client = Client::connect(&target, |local| println!("we will be {local}")).await?;
+//! let outcome = client.deliver(&Delivery::new("a@example.org", rcpts, message)).await?;
+//! println!("{} {:?}", outcome.reply, outcome.queue_id);
+//! client.quit().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod address;
+mod client;
+mod content;
+mod dial;
+mod error;
+mod reply;
+mod target;
+pub mod testing;
+mod wire;
+
+pub use address::{AddressError, AddressProblem};
+pub use client::{Client, Delivery, Outcome, Recipient};
+pub use content::{BareLineEnds, MessageError};
+pub use error::{Error, ErrorKind, ProtocolProblem, Stage};
+pub use reply::{EnhancedCode, Reply};
+pub use target::{Target, TargetError, Timeouts};
+pub use wire::Stream;
