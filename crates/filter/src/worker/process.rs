@@ -77,7 +77,7 @@ impl Worker {
                 Hello::Refused(errors) => Err(StartError::Rules(errors)),
             },
             Err(error) => {
-                let end = worker.kill().await;
+                let end = worker.end().await;
                 Err(io::Error::new(error.kind(), format!("{error} ({end})")).into())
             }
         }
@@ -107,7 +107,7 @@ impl Worker {
                 _ => Ok(frame),
             },
             Ok(Err(error)) => {
-                let end = self.kill().await;
+                let end = self.end().await;
                 Err(RequestError::Died(format!("{end} ({error})")))
             }
             Err(_) => {
@@ -126,8 +126,21 @@ impl Worker {
         }
     }
 
+    /// Whether the process is still there.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// The status of a worker whose socket broke: the kernel closes it a moment before the process
+    /// can be waited for, and a hasty kill would replace the true status by its own.
+    async fn end(&mut self) -> String {
+        match tokio::time::timeout(END, self.child.wait()).await {
+            Ok(Ok(status)) => status.to_string(),
+            _ => self.kill().await,
+        }
+    }
+
     async fn kill(&mut self) -> String {
-        // A process that died by itself has its own status; killing it does not change that.
         let _ = self.child.start_kill();
         match self.child.wait().await {
             Ok(status) => status.to_string(),
