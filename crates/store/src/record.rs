@@ -1,5 +1,6 @@
 //! The verdict record: all that is remembered of one mail.
 
+use crate::{EntryId, MailId};
 use policy::{Coverage, Evidence, Verdict};
 use serde::{Deserialize, Serialize};
 
@@ -122,23 +123,3 @@ pub struct DefectRecord {
     /// The bound that was reached, or what was seen.
     pub detail: String,
 }
-
-/// A mail's id: 26 characters of Crockford base32, in order of time.
-///
-/// 48 bits of milliseconds, then 80 bits that are random but for a counter, as in a ULID.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct MailId(String);
-
-/// An entry's id: the mail's id, and the number of the recipient group from 1.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct EntryId {
-    mail: MailId,
-    group: u16,
-}
-
-/// A text that is no id.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an id: expected 26 characters of 0-9 and a-z without i, l, o, u, and -1, -2 … for an entry")]
-pub struct UnknownId(pub String);
