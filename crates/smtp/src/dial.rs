@@ -98,15 +98,19 @@ mod tests {
     #[tokio::test]
     async fn the_peer_sees_the_address_that_was_announced_before() {
         for bind in ["127.0.0.1:0", "[::1]:0"] {
-            let Ok(listener) = TcpListener::bind(bind).await else {
+            let Ok(listener) = std::net::TcpListener::bind(bind) else {
                 continue; // a host without IPv6
             };
-            let target = Target::new(
-                &listener.local_addr().unwrap().to_string(),
-                "filter.example",
-            )
-            .unwrap();
-            let (_stream, announced) = dial(&target, |local| local).await.unwrap();
+            listener.set_nonblocking(true).unwrap();
+            let address = listener.local_addr().unwrap().to_string();
+            let target = Target::new(&address, "filter.example").unwrap();
+            let announced = |local| {
+                let early = listener.accept().unwrap_err();
+                assert_eq!(early.kind(), io::ErrorKind::WouldBlock, "connected already");
+                local
+            };
+            let (_stream, announced) = dial(&target, announced).await.unwrap();
+            let listener = TcpListener::from_std(listener).unwrap();
             let (_, seen) = listener.accept().await.unwrap();
             assert_eq!(announced, seen);
         }

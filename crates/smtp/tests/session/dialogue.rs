@@ -1,12 +1,8 @@
 //! Whole sessions against a scripted server: the scripts are the golden transcripts.
 
-mod common;
-
-use common::{Plan, mailbox, open, session};
+use crate::common::{MESSAGE, Plan, mailbox, open, session};
 use smtp::testing::unstuff;
 use smtp::{BareLineEnds, Client, Delivery, Error, ErrorKind, MessageError, Stage};
-
-const MESSAGE: &[u8] = b"Subject: hello\r\n\r\nhello\r\n";
 
 #[tokio::test]
 async fn a_mail_is_handed_over_with_what_the_server_offers() {

@@ -1,18 +1,17 @@
 //! A client and a scripted server joined in memory or over loopback.
 
-// Each test binary uses its own part of this.
-#![allow(dead_code)]
-
 use std::io;
 use std::net::SocketAddr;
 
 use smtp::testing::play;
-use smtp::{Client, Error, Target};
+use smtp::{Client, Delivery, Error, Outcome, Target};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 /// Greeting and EHLO of a server without extensions.
 pub(crate) const OPENING: &str = "S: 220 mx.example\nC: EHLO filter.example\nS: 250 mx.example\n";
+
+pub(crate) const MESSAGE: &[u8] = b"Subject: hello\r\n\r\nhello\r\n";
 
 pub(crate) struct Server(JoinHandle<io::Result<Vec<Vec<u8>>>>);
 
@@ -33,6 +32,15 @@ pub(crate) async fn session(script: &str) -> (Result<Client, Error>, Server) {
     let script = script.to_owned();
     let server = Server(tokio::spawn(async move { play(far, &script).await }));
     (Client::start(near, &target(), ()).await, server)
+}
+
+/// Delivers one mail to c@d in a session whose greeting and EHLO went well.
+pub(crate) async fn deliver(script: &str) -> Result<Outcome, Error> {
+    let (client, _server) = session(&format!("{OPENING}{script}")).await;
+    client
+        .unwrap()
+        .deliver(&Delivery::new("a@b", &mailbox(&["c@d"]), MESSAGE))
+        .await
 }
 
 /// A session in which a mail from a@b to c@d comes as far as DATA and then `script` is followed.

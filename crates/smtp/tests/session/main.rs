@@ -1,0 +1,7 @@
+//! Whole sessions of the client, against servers made for the occasion.
+
+mod common;
+mod dialogue;
+mod faults;
+mod never_a_wrong_answer;
+mod slow_servers;
