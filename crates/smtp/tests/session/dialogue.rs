@@ -1,7 +1,7 @@
 //! Whole sessions against a scripted server: the scripts are the golden transcripts.
 
-use crate::common::{MESSAGE, Plan, mailbox, open, session};
-use smtp::testing::unstuff;
+use crate::common::{self, MESSAGE, Plan, mailbox, open, session};
+use smtp::testing::{play, unstuff};
 use smtp::{BareLineEnds, Client, Delivery, Error, ErrorKind, MessageError, Stage};
 
 #[tokio::test]
@@ -301,4 +301,39 @@ async fn the_registration_lives_exactly_as_long_as_the_session() {
         "{error}"
     );
     assert_eq!(Arc::strong_count(&registered), 1);
+}
+
+#[tokio::test]
+async fn the_registration_ends_before_the_connection_does() {
+    use std::pin::Pin;
+    use std::sync::{Arc, Mutex};
+    use std::task::{Context, Waker};
+    use tokio::io::{AsyncRead, DuplexStream, ReadBuf};
+
+    /// Notes, when it is dropped, whether the server still sees an open connection.
+    struct Registration(Arc<Mutex<(Option<DuplexStream>, bool)>>);
+    impl Drop for Registration {
+        fn drop(&mut self) {
+            let (far, open) = &mut *self.0.lock().unwrap();
+            let mut context = Context::from_waker(Waker::noop());
+            let mut buffer = [0; 8];
+            let far = Pin::new(far.as_mut().unwrap());
+            *open = far
+                .poll_read(&mut context, &mut ReadBuf::new(&mut buffer))
+                .is_pending();
+        }
+    }
+
+    let (mut far, near) = tokio::io::duplex(1024);
+    let server = tokio::spawn(async move {
+        play(&mut far, common::OPENING).await.unwrap();
+        far
+    });
+    let state = Arc::new(Mutex::new((None, false)));
+    let client = Client::start(near, &common::target(), Registration(state.clone()))
+        .await
+        .unwrap();
+    state.lock().unwrap().0 = Some(server.await.unwrap());
+    drop(client);
+    assert!(state.lock().unwrap().1, "the connection was closed first");
 }
