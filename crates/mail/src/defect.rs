@@ -179,7 +179,6 @@ impl Defect {
                 | Defect::MalformedTransferEncoding
                 | Defect::MissingDelimiter
                 | Defect::UndeclaredBoundary
-                | Defect::UndeclaredTransferEncoding
                 | Defect::UnknownTransferEncoding
         )
     }

@@ -1,5 +1,7 @@
 //! Header fields.
 
+use crate::values;
+
 /// One header field, as transmitted.
 #[derive(Debug, Clone)]
 pub struct Header<'x> {
@@ -11,14 +13,20 @@ pub struct Header<'x> {
     pub raw_value: &'x [u8],
 }
 
-impl Header<'_> {
-    /// The value as text: unfolded, trimmed, RFC 2047 encoded words decoded.
+impl<'x> Header<'x> {
+    pub(crate) fn new(raw_name: &'x [u8], raw_value: &'x [u8]) -> Header<'x> {
+        let mut name = String::from_utf8_lossy(raw_name).into_owned();
+        name.make_ascii_lowercase();
+        Header {
+            raw_name,
+            name,
+            raw_value,
+        }
+    }
+
+    /// The value as text: unfolded, trimmed, RFC 2047 encoded words decoded. Its length is bounded
+    /// by [`Limits::header_bytes`](crate::Limits::header_bytes).
     pub fn text(&self) -> String {
-        mail_parser::HeaderForm::Text
-            .parse(self.raw_value)
-            .value()
-            .as_text()
-            .unwrap_or_default()
-            .to_owned()
+        values::text(self.raw_value)
     }
 }

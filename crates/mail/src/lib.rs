@@ -13,12 +13,21 @@
 //! calls [`Message::parse`] on its body, under a depth budget of his own.
 
 mod defect;
+mod delimiter;
+mod entity;
 mod envelope;
 mod header;
+mod leaf;
 mod limits;
 mod mailbox;
 mod message;
+mod params;
 mod part;
+mod section;
+mod structure;
+mod transfer;
+mod undeclared;
+mod values;
 
 pub use defect::Defect;
 pub use envelope::{Client, Envelope};

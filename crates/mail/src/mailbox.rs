@@ -12,3 +12,18 @@ pub struct Mailbox {
     /// What is after the last `@`, in lower case; empty when there is none.
     pub domain: String,
 }
+
+impl Mailbox {
+    pub(crate) fn new(display_name: Option<&str>, address: &str) -> Mailbox {
+        let address = address.trim();
+        let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
+        Mailbox {
+            display_name: display_name
+                .map(str::to_owned)
+                .filter(|name| !name.is_empty()),
+            address: address.to_owned(),
+            local: local.to_owned(),
+            domain: domain.to_lowercase(),
+        }
+    }
+}

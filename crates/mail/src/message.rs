@@ -1,8 +1,26 @@
 //! The message.
 
-use std::borrow::Cow;
+use memchr::memchr_iter;
 
-use crate::{Defect, Header, Limits, Mailbox, Part, PartKind, PartRole, TransferEncoding};
+use crate::defect::note;
+use crate::{Defect, Header, Limits, Mailbox, Part, structure, values};
+
+/// The longest line of RFC 5322 section 2.1.1, without its end.
+const MAX_LINE_BYTES: usize = 998;
+/// Fields that may occur once (RFC 5322 section 3.6), and the two MIME fields of a message that
+/// have no defect of their own.
+const SINGLETONS: [&str; 10] = [
+    "bcc",
+    "cc",
+    "date",
+    "from",
+    "in-reply-to",
+    "message-id",
+    "reply-to",
+    "sender",
+    "subject",
+    "to",
+];
 
 /// A message: header fields and body as transmitted, taken apart.
 #[derive(Debug, Clone)]
@@ -11,7 +29,8 @@ pub struct Message<'x> {
     pub raw: &'x [u8],
     /// The header fields, in order.
     pub headers: Vec<Header<'x>>,
-    /// The parts in document order. The first is the root; there is always one.
+    /// The parts in document order, then the views of ambiguous ones. The first is the root; there
+    /// is always one.
     pub parts: Vec<Part<'x>>,
     /// What is wrong with the message as a whole. Parts have their own.
     pub defects: Vec<Defect>,
@@ -20,30 +39,41 @@ pub struct Message<'x> {
 impl<'x> Message<'x> {
     /// Takes a message apart. Never fails: whatever the bytes are, there is at least one part.
     pub fn parse(raw: &'x [u8], limits: &Limits) -> Message<'x> {
-        let raw = raw.get(..limits.message_bytes).unwrap_or(raw);
-        let root = Part {
-            path: "1".to_owned(),
-            parent: None,
-            depth: 0,
-            kind: PartKind::Text,
-            role: PartRole::Body,
-            headers: Vec::new(),
-            declared_type: "text/plain".to_owned(),
-            charset: None,
-            disposition: None,
-            content_id: None,
-            names: Vec::new(),
-            encoding: TransferEncoding::Identity,
-            body: Cow::Borrowed(raw),
-            raw_body: raw,
-            alternatives: Vec::new(),
-            defects: Vec::new(),
-        };
+        let whole = raw;
+        let raw = whole.get(..limits.message_bytes).unwrap_or(whole);
+        let mut message =
+            values::guarded(|| Message::parsed(raw, limits)).unwrap_or_else(|| Message {
+                raw,
+                headers: Vec::new(),
+                parts: vec![structure::whole(raw)],
+                defects: vec![Defect::ParserPanic],
+            });
+        if raw.len() < whole.len() {
+            note(
+                &mut message.defects,
+                Defect::TruncatedMessage {
+                    bound: limits.message_bytes,
+                },
+            );
+        }
+        message
+    }
+
+    fn parsed(raw: &'x [u8], limits: &Limits) -> Message<'x> {
+        let structure = structure::take_apart(raw, limits);
+        let headers = structure
+            .parts
+            .first()
+            .map(|root| root.headers.clone())
+            .unwrap_or_default();
+        let mut defects = structure.defects;
+        note_bytes(raw, &mut defects);
+        note_duplicates(&headers, &mut defects);
         Message {
             raw,
-            headers: Vec::new(),
-            parts: vec![root],
-            defects: vec![Defect::MissingHeaders],
+            headers,
+            parts: structure.parts,
+            defects,
         }
     }
 
@@ -54,37 +84,38 @@ impl<'x> Message<'x> {
 
     /// The first identifier of the Message-ID field, without angle brackets.
     pub fn message_id(&self) -> Option<String> {
-        None
+        values::message_id(self.header("message-id")?.raw_value)
     }
 
-    /// The Date field in RFC 3339 form, with the offset that was written.
+    /// The Date field in RFC 3339 form, with the offset that was written. `None` when there is none,
+    /// or no such date.
     pub fn date(&self) -> Option<String> {
-        None
+        values::date(self.header("date")?.raw_value)
     }
 
-    /// The mailboxes of all From fields.
+    /// The mailboxes of all From fields, groups flattened; at most 2,000, as for the other fields.
     pub fn from(&self) -> Vec<Mailbox> {
-        Vec::new()
+        self.mailboxes("from")
     }
 
     /// The mailboxes of all Reply-To fields.
     pub fn reply_to(&self) -> Vec<Mailbox> {
-        Vec::new()
+        self.mailboxes("reply-to")
     }
 
     /// The mailboxes of all Sender fields.
     pub fn sender(&self) -> Vec<Mailbox> {
-        Vec::new()
+        self.mailboxes("sender")
     }
 
     /// The mailboxes of all To fields.
     pub fn to(&self) -> Vec<Mailbox> {
-        Vec::new()
+        self.mailboxes("to")
     }
 
     /// The mailboxes of all Cc fields.
     pub fn cc(&self) -> Vec<Mailbox> {
-        Vec::new()
+        self.mailboxes("cc")
     }
 
     /// The first header field of this name; the case of ASCII letters does not matter.
@@ -106,5 +137,59 @@ impl<'x> Message<'x> {
         self.defects
             .iter()
             .chain(self.parts.iter().flat_map(|part| &part.defects))
+    }
+
+    fn mailboxes(&self, name: &str) -> Vec<Mailbox> {
+        let fields = self.headers_named(name);
+        fields
+            .flat_map(|field| values::mailboxes(field.raw_value))
+            .take(values::MAX_MAILBOXES)
+            .collect()
+    }
+}
+
+/// Notes what is odd about the bytes themselves.
+fn note_bytes(raw: &[u8], defects: &mut Vec<Defect>) {
+    if raw.is_empty() {
+        note(defects, Defect::EmptyMessage);
+    }
+    if memchr::memchr(0, raw).is_some() {
+        note(defects, Defect::NulByte);
+    }
+    let (mut crlf, mut bare_lf, mut start) = (false, false, 0);
+    let mut is_long = false;
+    for lf in memchr_iter(b'\n', raw) {
+        let has_cr = lf > start && raw.get(lf - 1) == Some(&b'\r');
+        crlf |= has_cr;
+        bare_lf |= !has_cr;
+        is_long |= lf - usize::from(has_cr) - start > MAX_LINE_BYTES;
+        start = lf + 1;
+    }
+    if crlf && bare_lf {
+        note(defects, Defect::BareLf);
+    }
+    if is_long || raw.len() - start > MAX_LINE_BYTES {
+        note(defects, Defect::LongLine);
+    }
+    if memchr_iter(b'\r', raw).any(|cr| raw.get(cr + 1) != Some(&b'\n')) {
+        note(defects, Defect::BareCr);
+    }
+}
+
+fn note_duplicates(headers: &[Header<'_>], defects: &mut Vec<Defect>) {
+    for name in SINGLETONS {
+        if headers
+            .iter()
+            .filter(|header| header.name == name)
+            .nth(1)
+            .is_some()
+        {
+            note(
+                defects,
+                Defect::DuplicateSingletonHeader {
+                    name: name.to_owned(),
+                },
+            );
+        }
     }
 }

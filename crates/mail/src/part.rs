@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Defect, Header};
+use crate::{Defect, Header, values};
 
 /// A MIME entity (RFC 2045), or another stretch of a message that a reader may come to see.
 #[derive(Debug, Clone)]
@@ -110,10 +110,11 @@ pub enum NameSource {
 }
 
 /// How a body was decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TransferEncoding {
     /// `7bit`, `8bit`, `binary`, or nothing declared: the body is as transmitted.
+    #[default]
     Identity,
     /// `quoted-printable`.
     QuotedPrintable,
@@ -140,6 +141,8 @@ pub enum Decoding {
     Base64,
     /// Base64 that takes padding for a foreign byte.
     Base64IgnoringPadding,
+    /// Base64 that ends at the first padding.
+    Base64UntilPadding,
     /// Nothing: the bytes as transmitted.
     Identity,
     /// Quoted-printable that accepts blanks and odd line ends in soft breaks.
@@ -152,8 +155,11 @@ impl Part<'_> {
     /// The text of a text or HTML part, converted to Unicode by its charset. What is not valid in the
     /// charset is replaced. `None` for other kinds.
     pub fn text(&self) -> Option<String> {
-        matches!(self.kind, PartKind::Text | PartKind::Html)
-            .then(|| String::from_utf8_lossy(&self.body).into_owned())
+        matches!(self.kind, PartKind::Text | PartKind::Html).then(|| {
+            values::to_unicode(self.charset.as_deref(), &self.body)
+                .0
+                .into_owned()
+        })
     }
 
     /// The name that most mail programs would show: the extended forms before the plain ones, the

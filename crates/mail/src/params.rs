@@ -1,0 +1,490 @@
+//! Values of Content-Type and Content-Disposition, taken apart so leniently that every parameter a
+//! reader might see is there, with all its spellings.
+//!
+//! mail-parser gives the one reading of the RFCs; this module gives the candidates. Ambiguity about
+//! them is what most of the published bypasses of mail filters are made of.
+
+use memchr::memchr2;
+
+use crate::values;
+
+/// Parameters taken from one value. RFC 2231 splits names at will; a hundred sections are generous.
+const MAX_PARAMETERS: usize = 1_000;
+
+/// A header field value with parameters.
+#[derive(Debug, Default)]
+pub(crate) struct Value {
+    /// What is before the first parameter, in lower case: `text/html`, `attachment`.
+    pub(crate) token: String,
+    /// Further values of the same kind in the same field: `text/plain, text/html`.
+    pub(crate) more_tokens: Vec<String>,
+    params: Vec<Param>,
+}
+
+#[derive(Debug)]
+struct Param {
+    /// In lower case, without RFC 2231 suffixes.
+    name: String,
+    /// The section number of `name*1`.
+    section: Option<u32>,
+    /// `name*` or `name*0*`: charset, language and percent signs.
+    extended: bool,
+    quoted: bool,
+    /// Backslashes of quoted pairs removed.
+    value: Vec<u8>,
+    /// As between the quotes, where that differs from `value`.
+    unescaped: Option<Vec<u8>>,
+}
+
+/// One reading of a parameter.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// The parameter was written in a form of RFC 2231.
+    pub(crate) extended: bool,
+    pub(crate) text: String,
+}
+
+impl Value {
+    /// Takes a value apart. `field` is the name of its field in lower case: a value that repeats it
+    /// (`Content-Type: Content-Type: text/html`) is read without.
+    pub(crate) fn parse(raw: &[u8], field: &str) -> Value {
+        let mut bytes: Vec<u8> = raw
+            .iter()
+            .filter(|byte| !matches!(byte, b'\r' | b'\n' | 0))
+            .copied()
+            .collect();
+        while let Some(rest) = strip_field_name(&bytes, field) {
+            bytes = rest.to_vec();
+        }
+        let mut scan = Scan {
+            bytes: &bytes,
+            at: 0,
+        };
+        let head = scan.head();
+        let mut tokens = tokens(&head);
+        let mut value = Value {
+            token: tokens.next().unwrap_or_default(),
+            more_tokens: tokens.collect(),
+            params: Vec::new(),
+        };
+        while value.params.len() < MAX_PARAMETERS {
+            match scan.param() {
+                Some(param) => value.params.push(param),
+                None => break,
+            }
+        }
+        value
+    }
+
+    /// All readings of the parameters called `name`: each plain one, each `name*`, and the sections
+    /// of RFC 2231 joined in the order of their numbers.
+    pub(crate) fn readings(&self, name: &str) -> Vec<Reading> {
+        let mut readings = Vec::new();
+        for param in self.named(name).filter(|param| param.section.is_none()) {
+            let text = match param.extended {
+                true => extended_text(&param.value),
+                false => plain_text(&param.value),
+            };
+            push_new(
+                &mut readings,
+                Reading {
+                    extended: param.extended,
+                    text,
+                },
+            );
+        }
+        if let Some(text) = self.joined(name) {
+            push_new(
+                &mut readings,
+                Reading {
+                    extended: true,
+                    text,
+                },
+            );
+        }
+        readings
+    }
+
+    /// The byte strings a reader might take for the parameter called `name`, likeliest first.
+    pub(crate) fn spellings(&self, name: &str) -> Vec<Vec<u8>> {
+        let mut spellings = Vec::new();
+        for param in self.named(name).filter(|param| param.section.is_none()) {
+            param.spell(&mut spellings);
+        }
+        for reading in self.readings(name) {
+            push_new(&mut spellings, reading.text.into_bytes());
+        }
+        spellings
+    }
+
+    /// How many parameters are called `name`; sections of one value count once.
+    pub(crate) fn count(&self, name: &str) -> usize {
+        self.named(name)
+            .filter(|param| matches!(param.section, None | Some(0)))
+            .count()
+    }
+
+    fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Param> {
+        self.params.iter().filter(move |param| param.name == name)
+    }
+
+    fn joined(&self, name: &str) -> Option<String> {
+        let mut sections: Vec<&Param> = self
+            .named(name)
+            .filter(|param| param.section.is_some())
+            .collect();
+        sections.sort_by_key(|param| param.section);
+        // The first of two sections with one number counts, as in most readers.
+        sections.dedup_by_key(|param| param.section);
+        let first = sections.first()?;
+        let (charset, head) = match first.extended {
+            true => split_charset(&first.value),
+            false => (&b""[..], first.value.as_slice()),
+        };
+        let mut bytes = Vec::new();
+        for (index, param) in sections.iter().enumerate() {
+            let value = if index == 0 { head } else { &param.value };
+            match param.extended {
+                true => percent_decode(value, &mut bytes),
+                false => bytes.extend_from_slice(value),
+            }
+        }
+        Some(charset_text(charset, &bytes))
+    }
+}
+
+impl Param {
+    fn new(name: &[u8], quoted: bool, value: Vec<u8>, unescaped: Option<Vec<u8>>) -> Param {
+        let mut name = String::from_utf8_lossy(name).into_owned();
+        name.make_ascii_lowercase();
+        let extended = name.len() > 1 && name.ends_with('*');
+        if extended {
+            name.pop();
+        }
+        let section = name
+            .split_once('*')
+            .and_then(|(_, number)| number.parse().ok());
+        if section.is_some()
+            && let Some(star) = name.find('*')
+        {
+            name.truncate(star);
+        }
+        Param {
+            name,
+            section,
+            extended,
+            quoted,
+            value,
+            unescaped,
+        }
+    }
+
+    fn spell(&self, spellings: &mut Vec<Vec<u8>>) {
+        push_new(spellings, self.value.clone());
+        if let Some(unescaped) = &self.unescaped {
+            push_new(spellings, unescaped.clone());
+        }
+        let trimmed = self.value.trim_ascii();
+        push_new(spellings, trimmed.to_vec());
+        if !self.quoted {
+            // Where an unquoted value ends is anyone's guess: at a blank, comma, quote or comment.
+            for stop in [&b" \t"[..], b",", b"\"", b"("] {
+                let end = trimmed.iter().position(|byte| stop.contains(byte));
+                push_new(
+                    spellings,
+                    trimmed
+                        .get(..end.unwrap_or(trimmed.len()))
+                        .unwrap_or_default()
+                        .to_vec(),
+                );
+            }
+            let no_quotes: Vec<u8> = trimmed
+                .iter()
+                .filter(|&&byte| byte != b'"')
+                .copied()
+                .collect();
+            push_new(spellings, no_quotes);
+            push_new(spellings, without_comments(trimmed).trim_ascii().to_vec());
+        } else if let Some(end) = memchr2(b';', b'"', trimmed) {
+            // A quote that is never closed swallows the parameters that follow.
+            push_new(spellings, trimmed.get(..end).unwrap_or_default().to_vec());
+        }
+    }
+}
+
+struct Scan<'v> {
+    bytes: &'v [u8],
+    at: usize,
+}
+
+impl Scan<'_> {
+    /// What is before the first `;`, or before something that looks like a parameter.
+    fn head(&mut self) -> Vec<u8> {
+        let clean = without_comments(self.bytes);
+        let end = clean
+            .iter()
+            .position(|&byte| byte == b';')
+            .unwrap_or(clean.len());
+        let head = clean.get(..end).unwrap_or_default();
+        let head = match head.iter().position(|&byte| byte == b'=') {
+            // No semicolon: the word before the `=` is the name of a parameter.
+            Some(equals) => {
+                let before = head.get(..equals).unwrap_or_default().trim_ascii_end();
+                let name = before
+                    .iter()
+                    .rposition(|byte| matches!(byte, b' ' | b'\t' | b','));
+                before.get(..name.unwrap_or(0)).unwrap_or_default()
+            }
+            None => head,
+        };
+        let head = head.to_vec();
+        self.at = self.skip_head(&head);
+        head
+    }
+
+    /// Where the parameters begin, comments included, which `head` lost.
+    fn skip_head(&self, head: &[u8]) -> usize {
+        let mut at = 0;
+        for byte in head {
+            at += self
+                .bytes
+                .get(at..)
+                .unwrap_or_default()
+                .iter()
+                .position(|b| b == byte)
+                .map_or(0, |pos| pos + 1);
+        }
+        at
+    }
+
+    fn param(&mut self) -> Option<Param> {
+        loop {
+            self.skip(|byte| matches!(byte, b';' | b',' | b' ' | b'\t'));
+            self.skip_comment();
+            let start = self.at;
+            self.skip(|byte| !matches!(byte, b';' | b',' | b'=' | b' ' | b'\t' | b'('));
+            let name = self.bytes.get(start..self.at).unwrap_or_default();
+            self.skip_comment();
+            match self.bytes.get(self.at) {
+                Some(b'=') => {
+                    self.at += 1;
+                    self.skip_comment();
+                    let (quoted, value, unescaped) = self.value();
+                    return Some(Param::new(name, quoted, value, unescaped));
+                }
+                Some(_) if self.at > start => {}
+                Some(_) => self.at += 1,
+                None => return None,
+            }
+        }
+    }
+
+    fn value(&mut self) -> (bool, Vec<u8>, Option<Vec<u8>>) {
+        if self.bytes.get(self.at) == Some(&b'"') {
+            self.at += 1;
+            let (value, raw) = self.quoted();
+            return (true, value, raw);
+        }
+        let start = self.at;
+        self.skip(|byte| byte != b';');
+        let value = self
+            .bytes
+            .get(start..self.at)
+            .unwrap_or_default()
+            .trim_ascii();
+        (false, value.to_vec(), None)
+    }
+
+    /// The rest of a quoted string: without quoted pairs, and as written if that is different.
+    fn quoted(&mut self) -> (Vec<u8>, Option<Vec<u8>>) {
+        let start = self.at;
+        let mut value = Vec::new();
+        let mut end = self.bytes.len();
+        while let Some(&byte) = self.bytes.get(self.at) {
+            self.at += 1;
+            match byte {
+                b'"' => {
+                    end = self.at - 1;
+                    break;
+                }
+                b'\\' => {
+                    if let Some(&escaped) = self.bytes.get(self.at) {
+                        value.push(escaped);
+                        self.at += 1;
+                    }
+                }
+                _ => value.push(byte),
+            }
+        }
+        let raw = self.bytes.get(start..end).unwrap_or_default();
+        let unescaped = (raw != value.as_slice()).then(|| raw.to_vec());
+        (value, unescaped)
+    }
+
+    fn skip(&mut self, wanted: impl Fn(u8) -> bool) {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        self.at += rest.iter().take_while(|&&byte| wanted(byte)).count();
+    }
+
+    /// White space and one comment after the other.
+    fn skip_comment(&mut self) {
+        loop {
+            self.skip(|byte| matches!(byte, b' ' | b'\t'));
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            match comment_len(rest) {
+                0 => return,
+                len => self.at += len,
+            }
+        }
+    }
+}
+
+/// The lower-case tokens of a list: `"base64", 7bit` gives `base64` and `7bit`.
+pub(crate) fn tokens(value: &[u8]) -> impl Iterator<Item = String> + '_ {
+    value
+        .split(|byte| matches!(byte, b',' | b';' | b' ' | b'\t' | b'"' | b'\''))
+        .filter(|token| !token.is_empty())
+        .map(|token| String::from_utf8_lossy(token).to_ascii_lowercase())
+        // `multipart / mixed` is three words and one token.
+        .fold(Vec::<String>::new(), |mut joined, token| {
+            match joined.last_mut() {
+                Some(last) if last.ends_with('/') || token.starts_with('/') => {
+                    last.push_str(&token)
+                }
+                _ => joined.push(token),
+            }
+            joined
+        })
+        .into_iter()
+}
+
+/// A copy without comments (RFC 5322 section 3.2.2); quoted strings are left alone.
+pub(crate) fn without_comments(value: &[u8]) -> Vec<u8> {
+    let mut clean = Vec::with_capacity(value.len());
+    let mut at = 0;
+    let mut quoted = false;
+    while let Some(&byte) = value.get(at) {
+        let comment = match quoted {
+            true => 0,
+            false => comment_len(value.get(at..).unwrap_or_default()),
+        };
+        if comment > 0 {
+            at += comment;
+            continue;
+        }
+        quoted ^= byte == b'"';
+        clean.push(byte);
+        at += 1;
+    }
+    clean
+}
+
+/// Length of the comment at the start of `bytes`; 0 when there is none, or no end to it.
+fn comment_len(bytes: &[u8]) -> usize {
+    if bytes.first() != Some(&b'(') {
+        return 0;
+    }
+    let mut depth = 0_usize;
+    let mut escaped = false;
+    for (at, &byte) in bytes.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'(' => depth += 1,
+            b')' if depth == 1 => return at + 1,
+            b')' => depth -= 1,
+            _ => {}
+        }
+    }
+    0
+}
+
+fn strip_field_name<'v>(value: &'v [u8], field: &str) -> Option<&'v [u8]> {
+    let value = value.trim_ascii_start();
+    let (name, rest) = value.split_at_checked(field.len())?;
+    let rest = rest.trim_ascii_start().strip_prefix(b":")?;
+    name.eq_ignore_ascii_case(field.as_bytes()).then_some(rest)
+}
+
+/// Text of a plain parameter. RFC 2047 forbids encoded words here; every mail program decodes them.
+fn plain_text(value: &[u8]) -> String {
+    if memchr::memmem::find(value, b"=?").is_some() {
+        return values::text(value);
+    }
+    values::to_unicode(None, value).0.into_owned()
+}
+
+/// Text of `charset'language'percent-encoded` (RFC 2231 section 4).
+fn extended_text(value: &[u8]) -> String {
+    let (charset, rest) = split_charset(value);
+    let mut bytes = Vec::with_capacity(rest.len());
+    percent_decode(rest, &mut bytes);
+    charset_text(charset, &bytes)
+}
+
+fn charset_text(charset: &[u8], bytes: &[u8]) -> String {
+    values::from_charset(charset, bytes)
+        .unwrap_or_else(|| values::to_unicode(None, bytes).0.into_owned())
+}
+
+/// Splits at the first two apostrophes; a third one belongs to the value.
+fn split_charset(value: &[u8]) -> (&[u8], &[u8]) {
+    let mut pieces = value.splitn(3, |&byte| byte == b'\'');
+    match (pieces.next(), pieces.next(), pieces.next()) {
+        (Some(charset), Some(_language), Some(rest)) => (charset, rest),
+        _ => (b"", value),
+    }
+}
+
+/// Appends the percent-decoded bytes; what is no escape stays as it is.
+fn percent_decode(value: &[u8], out: &mut Vec<u8>) {
+    let mut rest = value;
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        if byte == b'%'
+            && let Some((digits, after)) = tail.split_at_checked(2)
+            && let Some(decoded) = crate::transfer::hex_pair(digits)
+        {
+            out.push(decoded);
+            rest = after;
+        } else {
+            out.push(byte);
+        }
+    }
+}
+
+/// Appends an item unless it is empty or there already.
+fn push_new<T: PartialEq + IsBlank>(items: &mut Vec<T>, item: T) {
+    if !item.is_blank() && !items.contains(&item) {
+        items.push(item);
+    }
+}
+
+trait IsBlank {
+    fn is_blank(&self) -> bool;
+}
+
+impl IsBlank for Vec<u8> {
+    fn is_blank(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl IsBlank for Reading {
+    fn is_blank(&self) -> bool {
+        self.text.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn readings(value: &str, name: &str) -> Vec<String> {
+        Value::parse(value.as_bytes(), "content-type")
+            .readings(name)
+            .into_iter()
+            .map(|reading| reading.text)
+            .collect()
+    }
+}

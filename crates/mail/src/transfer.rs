@@ -1,0 +1,206 @@
+//! Lenient decoders for what mail programs decode although it is malformed or undeclared.
+//!
+//! The usual decoding is mail-parser's. These give the other results that a reader may see, and run
+//! only over content that is already known to be odd.
+
+use memchr::{memchr, memmem};
+
+/// What base64 decoding does at padding that is not at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Padding {
+    /// Ends the decoding.
+    Ends,
+    /// Is skipped like any foreign byte.
+    Ignored,
+    /// Ends the group; a new one begins.
+    Restarts,
+}
+
+/// Decodes base64, skipping every byte outside of the alphabet.
+pub(crate) fn base64(bytes: &[u8], padding: Padding) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() / 4 * 3 + 3);
+    let mut group = Group::default();
+    for &byte in bytes {
+        match base64_value(byte) {
+            Some(value) => group.push(value, &mut out),
+            None if byte != b'=' => {}
+            None => match padding {
+                Padding::Ends if group.is_empty() && out.is_empty() => {}
+                Padding::Ends => break,
+                Padding::Ignored => {}
+                Padding::Restarts => group.flush(&mut out),
+            },
+        }
+    }
+    group.flush(&mut out);
+    out
+}
+
+/// Up to four base64 digits.
+#[derive(Default)]
+struct Group {
+    bits: u32,
+    digits: u32,
+}
+
+impl Group {
+    fn is_empty(&self) -> bool {
+        self.digits == 0
+    }
+
+    fn push(&mut self, value: u8, out: &mut Vec<u8>) {
+        self.bits = self.bits << 6 | u32::from(value);
+        self.digits += 1;
+        if self.digits == 4 {
+            let [_, a, b, c] = self.bits.to_be_bytes();
+            out.extend_from_slice(&[a, b, c]);
+            *self = Group::default();
+        }
+    }
+
+    /// The whole bytes of an incomplete group.
+    fn flush(&mut self, out: &mut Vec<u8>) {
+        let [_, a, b, _] = (self.bits << (6 * (4 - self.digits.min(4)))).to_be_bytes();
+        match self.digits {
+            2 => out.push(a),
+            3 => out.extend_from_slice(&[a, b]),
+            _ => {}
+        }
+        *self = Group::default();
+    }
+}
+
+pub(crate) fn base64_value(byte: u8) -> Option<u8> {
+    match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    }
+}
+
+/// Decodes quoted-printable as the most lenient readers do: blanks and doubled line ends in soft
+/// breaks, a bare CR as line end, lower-case digits, a digit pair that a line end splits.
+pub(crate) fn quoted_printable(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(equals) = memchr(b'=', rest) {
+        let (before, tail) = rest.split_at(equals);
+        out.extend_from_slice(before);
+        let tail = tail.get(1..).unwrap_or_default();
+        rest = match soft_break(tail) {
+            Some(after) => after,
+            None => match split_pair(tail) {
+                Some((byte, after)) => {
+                    out.push(byte);
+                    after
+                }
+                None => tail,
+            },
+        };
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
+/// What follows the soft line break that `tail` begins with.
+fn soft_break(tail: &[u8]) -> Option<&[u8]> {
+    let blanks = tail
+        .iter()
+        .take_while(|byte| matches!(byte, b' ' | b'\t'))
+        .count();
+    let after = tail.get(blanks..)?;
+    let crs = after.iter().take_while(|&&byte| byte == b'\r').count();
+    let after_crs = after.get(crs..)?;
+    match after_crs.strip_prefix(b"\n") {
+        Some(line) => Some(line),
+        None if crs > 0 || after.is_empty() => Some(after_crs),
+        None => None,
+    }
+}
+
+/// A hexadecimal pair, with line ends between its digits skipped.
+fn split_pair(tail: &[u8]) -> Option<(u8, &[u8])> {
+    let (&high, rest) = tail.split_first()?;
+    let ends = rest
+        .iter()
+        .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+        .count();
+    let (&low, rest) = rest.get(ends..)?.split_first()?;
+    Some((hex_pair(&[high, low])?, rest))
+}
+
+/// The value of two hexadecimal digits.
+pub(crate) fn hex_pair(digits: &[u8]) -> Option<u8> {
+    let digit = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|value| u8::try_from(value).ok())
+    };
+    match *digits {
+        [high, low] => Some(digit(high)? << 4 | digit(low)?),
+        _ => None,
+    }
+}
+
+/// A block that an encoder put into text, with the file name it was given.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Block {
+    pub(crate) name: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The first uuencoded block of a text: from `begin 644 name` to `end`, or to the end of the text.
+/// Gives the block and where the text goes on after it.
+pub(crate) fn uuencoded(text: &[u8]) -> Option<(Block, usize)> {
+    let (name, mut at) = memmem::find_iter(text, b"begin ").find_map(|at| begin_line(text, at))?;
+    let mut bytes = Vec::new();
+    while at < text.len() {
+        let rest = text.get(at..).unwrap_or_default();
+        let len = memchr(b'\n', rest).map_or(rest.len(), |pos| pos + 1);
+        let line = rest.get(..len).unwrap_or_default().trim_ascii_end();
+        at += len;
+        if line == b"end" {
+            break;
+        }
+        uuencoded_line(line, &mut bytes);
+    }
+    (!bytes.is_empty()).then_some((Block { name, bytes }, at))
+}
+
+/// The file name of the `begin` line at `at`, and where the next line begins.
+fn begin_line(text: &[u8], at: usize) -> Option<(Vec<u8>, usize)> {
+    let before = text.get(..at)?;
+    if !before
+        .last()
+        .is_none_or(|byte| matches!(byte, b'\n' | b'\r'))
+    {
+        return None;
+    }
+    let rest = text.get(at..)?;
+    let len = memchr(b'\n', rest)? + 1;
+    let mode_and_name = rest.get(b"begin ".len()..len)?.trim_ascii();
+    let space = memchr(b' ', mode_and_name)?;
+    let (mode, name) = mode_and_name.split_at(space);
+    let is_mode =
+        (3..=4).contains(&mode.len()) && mode.iter().all(|byte| matches!(byte, b'0'..=b'7'));
+    is_mode.then(|| (name.trim_ascii().to_vec(), at + len))
+}
+
+fn uuencoded_line(line: &[u8], out: &mut Vec<u8>) {
+    let value = |byte: u8| u32::from(byte.wrapping_sub(b' ') & 0x3f);
+    let Some((&count, digits)) = line.split_first() else {
+        return;
+    };
+    let mut left = value(count) as usize;
+    for group in digits.chunks(4) {
+        let digit = |index: usize| group.get(index).map_or(0, |&byte| value(byte));
+        let bits = digit(0) << 18 | digit(1) << 12 | digit(2) << 6 | digit(3);
+        let [_, bytes @ ..] = bits.to_be_bytes();
+        let take = left.min(bytes.len());
+        out.extend(bytes.iter().take(take));
+        left -= take;
+    }
+}
