@@ -1,0 +1,4 @@
+//! The wire: frames, commands and responses, as bytes.
+
+mod golden;
+mod properties;
