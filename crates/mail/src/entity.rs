@@ -139,12 +139,12 @@ impl Entity {
     }
 
     fn push_boundary(&mut self, boundary: Vec<u8>) {
-        if !boundary.is_empty()
-            && self.boundaries.len() < MAX_BOUNDARIES
-            && !self.boundaries.contains(&boundary)
-        {
-            self.boundaries.push(boundary);
+        if boundary.is_empty() || self.boundaries.contains(&boundary) {
+            return;
         }
+        // The first ones and the last one: readers that take one of many take one of these.
+        self.boundaries.truncate(MAX_BOUNDARIES - 1);
+        self.boundaries.push(boundary);
     }
 
     fn push_names(&mut self, value: &Value, raw: &[u8], parameter: &str) {
@@ -192,7 +192,7 @@ impl Entity {
             let known = known_encoding(&value).filter(|known| *known != Declared::Uuencode);
             match known {
                 Some(known) => push_encoding(&mut self.encodings, known),
-                None => self.read_odd_encoding(&clean),
+                None => self.read_odd_encoding(raw),
             }
             main = main.or(known);
         }
@@ -212,10 +212,16 @@ impl Entity {
             note(&mut self.defects, Defect::EncodedWordInParameter);
         }
         let before = self.encodings.len();
-        let text = [value, b" ", values::text(value).as_bytes()]
+        let decoded = values::text(value).into_bytes();
+        let joined: Vec<u8> = value
+            .iter()
+            .filter(|byte| byte.is_ascii_graphic())
+            .copied()
+            .collect();
+        let text = [value, b" ", &decoded, b" ", &joined]
             .concat()
             .to_ascii_lowercase();
-        for encoding in tokens(&text).filter_map(|token| loose_encoding(&token)) {
+        for encoding in tokens(&text).flat_map(|token| loose_encodings(&token)) {
             push_encoding(&mut self.encodings, encoding);
         }
         if self.encodings.len() > before + 1 {
@@ -258,16 +264,18 @@ fn known_encoding(token: &str) -> Option<Declared> {
 }
 
 /// What a reader that compares only a piece of the value would take: `base645`, `x-base64`.
-fn loose_encoding(token: &str) -> Option<Declared> {
-    known_encoding(token).or_else(|| {
-        let has = |piece| token.contains(piece);
-        match () {
-            () if has("base64") => Some(Declared::Base64),
-            () if has("quoted") || has("printable") => Some(Declared::QuotedPrintable),
-            () if has("uue") => Some(Declared::Uuencode),
-            () => None,
-        }
-    })
+fn loose_encodings(token: &str) -> Vec<Declared> {
+    let pieces = [
+        ("base64", Declared::Base64),
+        ("printable", Declared::QuotedPrintable),
+        ("quoted", Declared::QuotedPrintable),
+        ("uue", Declared::Uuencode),
+    ];
+    let found = pieces
+        .iter()
+        .filter(|(piece, _)| token.contains(piece))
+        .map(|(_, encoding)| *encoding);
+    known_encoding(token).into_iter().chain(found).collect()
 }
 
 /// The values of a MIME field: of the fields with exactly this name or, where there is none, of
@@ -293,12 +301,8 @@ fn mime_values<'x>(section: &Section<'x>, name: &str) -> Vec<&'x [u8]> {
 /// The value of a field called `name` if one takes blanks and controls out of field names, or
 /// starts a field at a fold or at a bare CR.
 fn loose_value<'x>(field: &Header<'x>, name: &str) -> Option<&'x [u8]> {
-    let letters: Vec<u8> = field
-        .raw_name
-        .iter()
-        .filter(|byte| byte.is_ascii_graphic())
-        .copied()
-        .collect();
+    let is_letter = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'-';
+    let letters: Vec<u8> = field.raw_name.iter().filter(is_letter).copied().collect();
     if letters.eq_ignore_ascii_case(name.as_bytes()) {
         return Some(field.raw_value);
     }

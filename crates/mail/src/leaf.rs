@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use crate::defect::note;
 use crate::entity::{Declared, Entity};
-use crate::transfer::{Padding, base64, base64_value, quoted_printable, uuencoded};
+use crate::transfer::{
+    Padding, base64, base64_value, escapes, is_quoted_printable, quoted_printable, uuencoded,
+};
 use crate::{Alternative, Decoding, Defect, NameSource, PartKind, TransferEncoding, values};
 
 /// Other decodings kept of one part.
@@ -13,6 +15,9 @@ const MAX_ALTERNATIVES: usize = 4;
 const BLOCK_LINES: usize = 2;
 /// Length of a line of such a block; encoders write 60 to 76 digits.
 const BLOCK_LINE_BYTES: std::ops::RangeInclusive<usize> = 56..=80;
+
+/// Digits of the shortest text that is taken for base64 as a whole.
+const MIN_BASE64_DIGITS: usize = 24;
 
 /// A decoded body.
 pub(crate) struct Content<'x> {
@@ -37,11 +42,11 @@ pub(crate) fn decode<'x>(entity: &mut Entity, kind: PartKind, raw: &'x [u8]) -> 
             _ => content.push(Decoding::QuotedPrintable, quoted_printable(raw)),
         }
     }
+    if encoding == TransferEncoding::QuotedPrintable && kind == PartKind::Other {
+        content.push_escapes(raw);
+    }
     content.push_declared(entity, raw);
-    if matches!(
-        encoding,
-        TransferEncoding::Identity | TransferEncoding::Unknown
-    ) {
+    if encoding != TransferEncoding::Base64 {
         content.push_undeclared(entity, kind, raw);
     }
     content
@@ -69,6 +74,11 @@ impl Content<'_> {
         if kind == PartKind::Message {
             return;
         }
+        if entity.encoding == TransferEncoding::Identity && is_quoted_printable(raw) {
+            note(&mut entity.defects, Defect::UndeclaredTransferEncoding);
+            self.push(Decoding::QuotedPrintable, quoted_printable(raw));
+            self.push_escapes(raw);
+        }
         if let Some(block) = base64_block(raw)
             && !entity.encodings.contains(&Declared::Base64)
         {
@@ -86,6 +96,16 @@ impl Content<'_> {
             entity.push_name(NameSource::Embedded, &String::from_utf8_lossy(&block.name));
             self.push(Decoding::Uuencode, block.bytes);
             rest = rest.get(end..).unwrap_or_default();
+        }
+    }
+
+    /// Adds what the escapes of quoted-printable alone give. An encoder that escapes every byte
+    /// leaves nothing between them that a reader has to keep.
+    fn push_escapes(&mut self, raw: &[u8]) {
+        let bytes = escapes(raw);
+        let graphic = raw.iter().filter(|byte| byte.is_ascii_graphic()).count();
+        if bytes.len() * 3 >= graphic / 4 * 3 {
+            self.push(Decoding::QuotedPrintableEscapes, bytes);
         }
     }
 
@@ -112,38 +132,69 @@ impl Content<'_> {
     }
 }
 
-/// The first block of base64 lines in a text, to its end.
+/// The first block of base64 lines in a text, to its end; or the whole text, if it is nothing else.
 fn base64_block(text: &[u8]) -> Option<&[u8]> {
-    let mut run = 0;
+    if is_base64(text) {
+        return Some(text);
+    }
+    let mut full_lines = 0;
     let mut start = 0;
     let mut at = 0;
     for line in text.split_inclusive(|&byte| byte == b'\n') {
-        let digits = line.trim_ascii_end();
-        let is_full = BLOCK_LINE_BYTES.contains(&digits.len())
-            && digits.iter().all(|&byte| base64_value(byte).is_some());
-        if is_full {
-            start = if run == 0 { at } else { start };
-            run += 1;
-        } else if run >= BLOCK_LINES {
-            break;
-        } else {
-            run = 0;
+        let end = at + line.len();
+        match base64_line(line) {
+            Line::Full => {
+                start = if full_lines == 0 { at } else { start };
+                full_lines += 1;
+            }
+            Line::Padded if full_lines > 0 => return text.get(start..end),
+            Line::Short if full_lines >= BLOCK_LINES => return text.get(start..end),
+            Line::Other if full_lines >= BLOCK_LINES => return text.get(start..at),
+            _ => full_lines = 0,
         }
-        at += line.len();
+        at = end;
     }
-    if run < BLOCK_LINES {
-        return None;
+    text.get(start..).filter(|_| full_lines >= BLOCK_LINES)
+}
+
+enum Line {
+    /// Base64 digits, as many as encoders write.
+    Full,
+    Other,
+    /// Base64 digits with padding.
+    Padded,
+    /// Base64 digits, fewer.
+    Short,
+}
+
+fn base64_line(line: &[u8]) -> Line {
+    let line = line.trim_ascii_end();
+    let digits = line.strip_suffix(b"=").unwrap_or(line);
+    let digits = digits.strip_suffix(b"=").unwrap_or(digits);
+    match digits.iter().all(|&byte| base64_value(byte).is_some()) {
+        false => Line::Other,
+        true if digits.is_empty() => Line::Other,
+        true if digits.len() < line.len() => Line::Padded,
+        true if BLOCK_LINE_BYTES.contains(&line.len()) => Line::Full,
+        true => Line::Short,
     }
-    // The line that breaks the run is the short last one of the block, padding included.
-    let rest = text.get(at..).unwrap_or_default();
-    let last = rest
-        .split_inclusive(|&byte| byte == b'\n')
-        .next()
-        .unwrap_or_default();
-    let is_last = last
-        .trim_ascii_end()
+}
+
+/// Whether a text is base64 from start to end, padding included, and not just a word.
+fn is_base64(text: &[u8]) -> bool {
+    let text = text.trim_ascii();
+    let padding = text.iter().rev().take_while(|&&byte| byte == b'=').count();
+    let mut digits = 0;
+    let digits_only = text
+        .get(..text.len() - padding)
+        .unwrap_or_default()
         .iter()
-        .all(|&byte| byte == b'=' || base64_value(byte).is_some());
-    let end = if is_last { at + last.len() } else { at };
-    text.get(start..end)
+        .all(|&byte| {
+            digits += usize::from(base64_value(byte).is_some());
+            matches!(byte, b'\r' | b'\n') || base64_value(byte).is_some()
+        });
+    digits_only
+        && digits >= MIN_BASE64_DIGITS
+        && padding <= 2
+        && (digits + padding).is_multiple_of(4)
 }

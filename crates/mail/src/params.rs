@@ -4,12 +4,18 @@
 //! mail-parser gives the one reading of the RFCs; this module gives the candidates. Ambiguity about
 //! them is what most of the published bypasses of mail filters are made of.
 
+use std::ops::Range;
+
 use memchr::memchr2;
 
 use crate::values;
 
-/// Parameters taken from one value. RFC 2231 splits names at will; a hundred sections are generous.
-const MAX_PARAMETERS: usize = 1_000;
+/// Parameters taken from one value. ClamAV allows 256, too; mail-parser's own reading goes further.
+const MAX_PARAMETERS: usize = 256;
+/// Bytes of one parameter. Above what is kept of a file name.
+const MAX_VALUE_BYTES: usize = 8 << 10;
+/// Spellings collected of one parameter.
+const MAX_SPELLINGS: usize = 64;
 
 /// A header field value with parameters.
 #[derive(Debug, Default)]
@@ -48,30 +54,32 @@ impl Value {
     /// Takes a value apart. `field` is the name of its field in lower case: a value that repeats it
     /// (`Content-Type: Content-Type: text/html`) is read without.
     pub(crate) fn parse(raw: &[u8], field: &str) -> Value {
-        let mut bytes: Vec<u8> = raw
+        let bytes: Vec<u8> = raw
             .iter()
             .filter(|byte| !matches!(byte, b'\r' | b'\n' | 0))
             .copied()
             .collect();
-        while let Some(rest) = strip_field_name(&bytes, field) {
-            bytes = rest.to_vec();
+        let mut bytes = bytes.as_slice();
+        while let Some(rest) = strip_field_name(bytes, field) {
+            bytes = rest;
         }
+        let clean = without_comments(bytes);
         let mut scan = Scan {
-            bytes: &bytes,
+            bytes: &clean,
             at: 0,
         };
-        let head = scan.head();
-        let mut tokens = tokens(&head);
+        let mut tokens = tokens(scan.head());
         let mut value = Value {
             token: tokens.next().unwrap_or_default(),
             more_tokens: tokens.collect(),
             params: Vec::new(),
         };
-        while value.params.len() < MAX_PARAMETERS {
-            match scan.param() {
-                Some(param) => value.params.push(param),
-                None => break,
-            }
+        value.params.extend(scan.take(MAX_PARAMETERS));
+        if clean.len() < bytes.len() {
+            // Not every reader knows comments.
+            let mut scan = Scan { bytes, at: 0 };
+            scan.head();
+            value.params.extend(scan.take(MAX_PARAMETERS));
         }
         value
     }
@@ -109,7 +117,9 @@ impl Value {
     pub(crate) fn spellings(&self, name: &str) -> Vec<Vec<u8>> {
         let mut spellings = Vec::new();
         for param in self.named(name).filter(|param| param.section.is_none()) {
-            param.spell(&mut spellings);
+            if spellings.len() < MAX_SPELLINGS {
+                param.spell(&mut spellings);
+            }
         }
         for reading in self.readings(name) {
             push_new(&mut spellings, reading.text.into_bytes());
@@ -212,20 +222,20 @@ impl Param {
     }
 }
 
+/// The parameters of a value, one after the other.
 struct Scan<'v> {
     bytes: &'v [u8],
     at: usize,
 }
 
-impl Scan<'_> {
-    /// What is before the first `;`, or before something that looks like a parameter.
-    fn head(&mut self) -> Vec<u8> {
-        let clean = without_comments(self.bytes);
-        let end = clean
-            .iter()
-            .position(|&byte| byte == b';')
-            .unwrap_or(clean.len());
-        let head = clean.get(..end).unwrap_or_default();
+impl<'v> Scan<'v> {
+    /// Passes over what is before the first `;`, or before something that looks like a parameter.
+    fn head(&mut self) -> &'v [u8] {
+        let end = self.bytes.iter().position(|&byte| byte == b';');
+        let head = self
+            .bytes
+            .get(..end.unwrap_or(self.bytes.len()))
+            .unwrap_or_default();
         let head = match head.iter().position(|&byte| byte == b'=') {
             // No semicolon: the word before the `=` is the name of a parameter.
             Some(equals) => {
@@ -237,62 +247,27 @@ impl Scan<'_> {
             }
             None => head,
         };
-        let head = head.to_vec();
-        self.at = self.skip_head(&head);
+        self.at = head.len();
         head
     }
 
-    /// Where the parameters begin, comments included, which `head` lost.
-    fn skip_head(&self, head: &[u8]) -> usize {
-        let mut at = 0;
-        for byte in head {
-            at += self
-                .bytes
-                .get(at..)
-                .unwrap_or_default()
-                .iter()
-                .position(|b| b == byte)
-                .map_or(0, |pos| pos + 1);
-        }
-        at
-    }
-
-    fn param(&mut self) -> Option<Param> {
-        loop {
-            self.skip(|byte| matches!(byte, b';' | b',' | b' ' | b'\t'));
-            self.skip_comment();
-            let start = self.at;
-            self.skip(|byte| !matches!(byte, b';' | b',' | b'=' | b' ' | b'\t' | b'('));
-            let name = self.bytes.get(start..self.at).unwrap_or_default();
-            self.skip_comment();
-            match self.bytes.get(self.at) {
-                Some(b'=') => {
-                    self.at += 1;
-                    self.skip_comment();
-                    let (quoted, value, unescaped) = self.value();
-                    return Some(Param::new(name, quoted, value, unescaped));
-                }
-                Some(_) if self.at > start => {}
-                Some(_) => self.at += 1,
-                None => return None,
-            }
-        }
-    }
-
+    /// A value, and where to go on after it.
     fn value(&mut self) -> (bool, Vec<u8>, Option<Vec<u8>>) {
         if self.bytes.get(self.at) == Some(&b'"') {
             self.at += 1;
             let (value, raw) = self.quoted();
             return (true, value, raw);
         }
-        let start = self.at;
-        self.skip(|byte| byte != b';');
-        let value = self
-            .bytes
-            .get(start..self.at)
-            .unwrap_or_default()
-            .trim_ascii();
-        (false, value.to_vec(), None)
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let window = rest.get(..MAX_VALUE_BYTES).unwrap_or(rest);
+        let end = window.iter().position(|&byte| byte == b';');
+        let value = window
+            .get(..end.unwrap_or(window.len()))
+            .unwrap_or_default();
+        // File names with blanks are common without quotes. But what follows the blank, or a
+        // comma, may as well be the next parameter.
+        self.skip(|byte| !matches!(byte, b';' | b',' | b' ' | b'\t'));
+        (false, value.trim_ascii().to_vec(), None)
     }
 
     /// The rest of a quoted string: without quoted pairs, and as written if that is different.
@@ -316,7 +291,9 @@ impl Scan<'_> {
                 _ => value.push(byte),
             }
         }
+        value.truncate(MAX_VALUE_BYTES);
         let raw = self.bytes.get(start..end).unwrap_or_default();
+        let raw = raw.get(..MAX_VALUE_BYTES).unwrap_or(raw);
         let unescaped = (raw != value.as_slice()).then(|| raw.to_vec());
         (value, unescaped)
     }
@@ -325,15 +302,27 @@ impl Scan<'_> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         self.at += rest.iter().take_while(|&&byte| wanted(byte)).count();
     }
+}
 
-    /// White space and one comment after the other.
-    fn skip_comment(&mut self) {
+impl Iterator for Scan<'_> {
+    type Item = Param;
+
+    fn next(&mut self) -> Option<Param> {
         loop {
+            self.skip(|byte| matches!(byte, b';' | b',' | b' ' | b'\t'));
+            let start = self.at;
+            self.skip(|byte| !matches!(byte, b';' | b',' | b'=' | b' ' | b'\t'));
+            let name = self.bytes.get(start..self.at).unwrap_or_default();
             self.skip(|byte| matches!(byte, b' ' | b'\t'));
-            let rest = self.bytes.get(self.at..).unwrap_or_default();
-            match comment_len(rest) {
-                0 => return,
-                len => self.at += len,
+            match self.bytes.get(self.at) {
+                Some(b'=') => {
+                    self.at += 1;
+                    self.skip(|byte| matches!(byte, b' ' | b'\t'));
+                    let (quoted, value, unescaped) = self.value();
+                    return Some(Param::new(name, quoted, value, unescaped));
+                }
+                Some(_) => {}
+                None => return None,
             }
         }
     }
@@ -358,45 +347,42 @@ pub(crate) fn tokens(value: &[u8]) -> impl Iterator<Item = String> + '_ {
         .into_iter()
 }
 
-/// A copy without comments (RFC 5322 section 3.2.2); quoted strings are left alone.
+/// A copy without comments (RFC 5322 section 3.2.2). Quoted strings are left alone, and so is a
+/// parenthesis that is never closed.
 pub(crate) fn without_comments(value: &[u8]) -> Vec<u8> {
     let mut clean = Vec::with_capacity(value.len());
     let mut at = 0;
-    let mut quoted = false;
-    while let Some(&byte) = value.get(at) {
-        let comment = match quoted {
-            true => 0,
-            false => comment_len(value.get(at..).unwrap_or_default()),
-        };
-        if comment > 0 {
-            at += comment;
-            continue;
-        }
-        quoted ^= byte == b'"';
-        clean.push(byte);
-        at += 1;
+    for comment in comments(value) {
+        clean.extend_from_slice(value.get(at..comment.start).unwrap_or_default());
+        at = comment.end;
     }
+    clean.extend_from_slice(value.get(at..).unwrap_or_default());
     clean
 }
 
-/// Length of the comment at the start of `bytes`; 0 when there is none, or no end to it.
-fn comment_len(bytes: &[u8]) -> usize {
-    if bytes.first() != Some(&b'(') {
-        return 0;
-    }
-    let mut depth = 0_usize;
+/// The comments of a value, outermost ones only, in order. One pass, however they are nested.
+fn comments(value: &[u8]) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    let mut open = Vec::new();
+    let mut quoted = false;
     let mut escaped = false;
-    for (at, &byte) in bytes.iter().enumerate() {
+    for (at, &byte) in value.iter().enumerate() {
         match byte {
             _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'(' => depth += 1,
-            b')' if depth == 1 => return at + 1,
-            b')' => depth -= 1,
+            b'\\' => escaped = quoted || !open.is_empty(),
+            b'"' if open.is_empty() => quoted = !quoted,
+            b'(' if !quoted => open.push(at),
+            b')' if !quoted => {
+                if let Some(start) = open.pop() {
+                    // It swallows the comments inside, which are the last ones found.
+                    while found.pop_if(|inner| inner.start > start).is_some() {}
+                    found.push(start..at + 1);
+                }
+            }
             _ => {}
         }
     }
-    0
+    found
 }
 
 fn strip_field_name<'v>(value: &'v [u8], field: &str) -> Option<&'v [u8]> {

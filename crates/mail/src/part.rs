@@ -147,6 +147,8 @@ pub enum Decoding {
     Identity,
     /// Quoted-printable that accepts blanks and odd line ends in soft breaks.
     QuotedPrintable,
+    /// The escapes of quoted-printable alone.
+    QuotedPrintableEscapes,
     /// A uuencoded block.
     Uuencode,
 }

@@ -29,6 +29,7 @@ pub(crate) fn scan<'x>(entity: &'x [u8], root: bool, limits: &Limits) -> Section
         limits,
         section: Section::default(),
         first_invalid: None,
+        trailing_invalid: None,
         kept: 0,
         beyond: 0,
         resumed: 0,
@@ -44,6 +45,8 @@ struct Scan<'x, 'l> {
     section: Section<'x>,
     /// Start of the first line that is no field.
     first_invalid: Option<usize>,
+    /// Start of the first line that is no field after the last field.
+    trailing_invalid: Option<usize>,
     /// Bytes of the fields that were kept.
     kept: usize,
     /// MIME fields taken beyond the limit.
@@ -97,7 +100,7 @@ impl<'x> Scan<'x, '_> {
             End::BlankLine { body } => body,
             End::EndOfEntity => {
                 note(&mut self.section.defects, Defect::NoBlankLine);
-                self.first_invalid.unwrap_or(self.entity.len())
+                self.trailing_invalid.unwrap_or(self.entity.len())
             }
         };
     }
@@ -107,7 +110,7 @@ impl<'x> Scan<'x, '_> {
     /// for a reader to stumble over.
     fn resumes_after_blank(&mut self, after: usize) -> Option<usize> {
         let start = skip_blank_lines(self.entity, after);
-        let name = field_name(self.line(start))?;
+        let name = field_name(self.line(start).trim_ascii_start())?;
         let missing = |wanted: &str| {
             name.eq_ignore_ascii_case(wanted.as_bytes())
                 && !self.section.fields.iter().any(|field| field.name == wanted)
@@ -136,10 +139,14 @@ impl<'x> Scan<'x, '_> {
         self.note_bytes(field);
         let first_line = self.entity.get(at..next).unwrap_or_default();
         match memchr(b':', first_line) {
-            Some(colon) => self.push(field, colon),
+            Some(colon) => {
+                self.trailing_invalid = None;
+                self.push(field, colon);
+            }
             None => {
                 note(&mut self.section.defects, Defect::InvalidHeader);
                 self.first_invalid.get_or_insert(at);
+                self.trailing_invalid.get_or_insert(at);
             }
         }
         end
@@ -222,20 +229,16 @@ impl<'x> Scan<'x, '_> {
             .is_empty();
         if self.section.fields.is_empty() {
             // Text before the blank line, if any, is no header, so it is content.
-            self.section.body = match self.first_invalid {
-                Some(at) => at,
-                None => self.section.body,
-            };
+            self.section.body = self.first_invalid.unwrap_or(self.section.body);
             if root {
                 note(&mut self.section.defects, Defect::MissingHeaders);
                 self.section.body = 0;
             }
-        } else if let Some(at) = self.first_invalid {
-            if blank_body {
+        } else {
+            if let Some(at) = self.trailing_invalid.filter(|_| blank_body) {
                 self.section.body = at;
-            } else if at < self.section.body {
-                self.section.early_body = Some(at);
             }
+            self.section.early_body = self.first_invalid.filter(|&at| at < self.section.body);
         }
         self.section
     }

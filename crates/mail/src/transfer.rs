@@ -5,6 +5,9 @@
 
 use memchr::{memchr, memmem};
 
+/// Equals signs in the shortest text that is taken for quoted-printable.
+const MIN_ESCAPES: usize = 8;
+
 /// What base64 decoding does at padding that is not at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Padding {
@@ -105,6 +108,37 @@ pub(crate) fn quoted_printable(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
+/// The bytes of the well-formed escapes of quoted-printable, without anything else; a soft line
+/// break may split an escape.
+pub(crate) fn escapes(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() / 3);
+    let mut rest = bytes;
+    while let Some(equals) = memchr(b'=', rest) {
+        rest = rest.get(equals + 1..).unwrap_or_default();
+        if let Some((byte, after)) = split_pair(rest) {
+            out.push(byte);
+            rest = after;
+        }
+    }
+    out
+}
+
+/// Whether a text looks like quoted-printable: most of its equals signs begin an escape or a soft
+/// line break.
+pub(crate) fn is_quoted_printable(text: &[u8]) -> bool {
+    let (mut total, mut valid) = (0_usize, 0_usize);
+    for equals in memchr::memchr_iter(b'=', text) {
+        let tail = text.get(equals + 1..).unwrap_or_default();
+        let is_escape = tail
+            .get(..2)
+            .is_some_and(|digits| hex_pair(digits).is_some());
+        let is_break = matches!(tail, [b'\n', ..] | [b'\r', b'\n', ..]);
+        total += 1;
+        valid += usize::from(is_escape || is_break);
+    }
+    total >= MIN_ESCAPES && valid >= total / 10 * 9
+}
+
 /// What follows the soft line break that `tail` begins with.
 fn soft_break(tail: &[u8]) -> Option<&[u8]> {
     let blanks = tail
@@ -121,14 +155,15 @@ fn soft_break(tail: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// A hexadecimal pair, with line ends between its digits skipped.
+/// A hexadecimal pair; a line end between its digits, or a soft line break, is skipped.
 fn split_pair(tail: &[u8]) -> Option<(u8, &[u8])> {
     let (&high, rest) = tail.split_first()?;
-    let ends = rest
-        .iter()
-        .take_while(|byte| matches!(byte, b'\r' | b'\n'))
-        .count();
-    let (&low, rest) = rest.get(ends..)?.split_first()?;
+    let after_break = match rest {
+        [b'=', after @ ..] => soft_break(after)?,
+        [b'\r' | b'\n', ..] => soft_break(rest)?,
+        _ => rest,
+    };
+    let (&low, rest) = after_break.split_first()?;
     Some((hex_pair(&[high, low])?, rest))
 }
 
