@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use memchr::memmem;
+use memchr::{memchr2, memmem};
 
 /// A multipart body, split.
 #[derive(Debug, Default)]
@@ -220,17 +220,14 @@ impl Iterator for Finder<'_> {
 /// there is more than blanks. `None` when the boundary goes on, so that it is another one.
 fn line_rest(body: &[u8], after: usize) -> Option<(bool, usize, bool)> {
     let rest = body.get(after..)?;
-    let close = rest
-        .strip_prefix(b"--")
-        .is_some_and(|tail| matches!(tail.first(), None | Some(b' ' | b'\t' | b'\r' | b'\n')));
+    let (close, tail) = match rest.strip_prefix(b"--") {
+        Some(tail) => (true, tail),
+        None => (false, rest),
+    };
     if !close && !matches!(rest.first(), None | Some(b' ' | b'\t' | b'\r' | b'\n' | 0)) {
         return None;
     }
-    let tail = if close { rest.get(2..)? } else { rest };
-    let line = tail
-        .iter()
-        .position(|byte| matches!(byte, b'\r' | b'\n'))
-        .unwrap_or(tail.len());
+    let line = memchr2(b'\r', b'\n', tail).unwrap_or(tail.len());
     let loose = !tail
         .get(..line)?
         .iter()

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memmem;
+
 use crate::defect::note;
 use crate::entity::{Declared, Entity};
 use crate::transfer::{
@@ -79,12 +81,16 @@ impl Content<'_> {
             self.push(Decoding::QuotedPrintable, quoted_printable(raw));
             self.push_escapes(raw);
         }
-        if let Some(block) = base64_block(raw)
-            && !entity.encodings.contains(&Declared::Base64)
-        {
+        let Some(block) =
+            base64_block(raw).filter(|_| !entity.encodings.contains(&Declared::Base64))
+        else {
+            return;
+        };
+        // A PGP signature or a certificate says what it is, and no mail program decodes it.
+        if memmem::find(raw, b"-----BEGIN ").is_none() {
             note(&mut entity.defects, Defect::UndeclaredTransferEncoding);
-            self.push_base64(block);
         }
+        self.push_base64(block);
     }
 
     fn push_uuencoded(&mut self, entity: &mut Entity, raw: &[u8]) {

@@ -375,11 +375,11 @@ impl<'x> Builder<'x, '_> {
         note_split(&mut entity.defects, &split);
         let index = self.parts.len();
         let media = entity.declared_type().to_owned();
-        let mut number = 0;
+        let mut counts = [0; 3];
         let children: Vec<Job<'x>> = split
             .pieces
             .iter()
-            .map(|piece| child(&job, index, piece, &mut number, &media, body))
+            .map(|piece| child(&job, index, piece, &mut counts, &media, body))
             .collect();
         self.pending.extend(children.into_iter().rev());
         let mut part = described_part(&job, section, entity, body);
@@ -434,21 +434,18 @@ fn child<'x>(
     job: &Job<'x>,
     parent: usize,
     piece: &Piece,
-    number: &mut usize,
+    counts: &mut [usize; 3],
     media: &str,
     body: &'x [u8],
 ) -> Job<'x> {
-    let name = match piece.place {
-        Place::Part => {
-            *number += 1;
-            number.to_string()
-        }
-        Place::Preamble => "preamble".to_owned(),
-        // More than one when parts follow the closing delimiter.
-        Place::Epilogue => match *number {
-            0 => "epilogue".to_owned(),
-            before => format!("epilogue{before}"),
-        },
+    let count = &mut counts[piece.place as usize];
+    *count += 1;
+    let name = match (piece.place, *count) {
+        (Place::Part, number) => number.to_string(),
+        (Place::Preamble, _) => "preamble".to_owned(),
+        (Place::Epilogue, 1) => "epilogue".to_owned(),
+        // Parts followed the closing delimiter, and then another one.
+        (Place::Epilogue, number) => format!("epilogue{number}"),
     };
     Job {
         entity: body.get(piece.range.clone()).unwrap_or_default(),

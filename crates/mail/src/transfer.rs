@@ -5,8 +5,10 @@
 
 use memchr::{memchr, memmem};
 
-/// Equals signs in the shortest text that is taken for quoted-printable.
-const MIN_ESCAPES: usize = 8;
+/// Escapes in the shortest text that is taken for quoted-printable.
+const MIN_ESCAPES: usize = 4;
+/// Soft line breaks in the shortest text that is taken for quoted-printable.
+const MIN_SOFT_BREAKS: usize = 2;
 
 /// What base64 decoding does at padding that is not at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,20 +125,18 @@ pub(crate) fn escapes(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Whether a text looks like quoted-printable: most of its equals signs begin an escape or a soft
-/// line break.
+/// Whether a text looks like quoted-printable: nearly all of its equals signs begin an escape or a
+/// soft line break, and some a soft line break. Escapes alone prove nothing: `?id=42` is one.
 pub(crate) fn is_quoted_printable(text: &[u8]) -> bool {
-    let (mut total, mut valid) = (0_usize, 0_usize);
+    let (mut escapes, mut breaks, mut others) = (0_usize, 0_usize, 0_usize);
     for equals in memchr::memchr_iter(b'=', text) {
-        let tail = text.get(equals + 1..).unwrap_or_default();
-        let is_escape = tail
-            .get(..2)
-            .is_some_and(|digits| hex_pair(digits).is_some());
-        let is_break = matches!(tail, [b'\n', ..] | [b'\r', b'\n', ..]);
-        total += 1;
-        valid += usize::from(is_escape || is_break);
+        match text.get(equals + 1..).unwrap_or_default() {
+            [b'\n', ..] | [b'\r', b'\n', ..] => breaks += 1,
+            [high, low, ..] if hex_pair(&[*high, *low]).is_some() => escapes += 1,
+            _ => others += 1,
+        }
     }
-    total >= MIN_ESCAPES && valid >= total / 10 * 9
+    breaks >= MIN_SOFT_BREAKS && escapes >= MIN_ESCAPES && others <= (escapes + breaks) / 16
 }
 
 /// What follows the soft line break that `tail` begins with.
