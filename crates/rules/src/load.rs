@@ -236,19 +236,20 @@ fn index(
     declarations: &[Vec<Declaration>],
     options: &LoadOptions,
 ) -> Vec<RuleInfo> {
+    let mut declared: HashMap<(&str, &str), (&Source, &Declaration)> = HashMap::new();
+    for (source, declarations) in sources.iter().zip(declarations) {
+        for declaration in declarations {
+            declared.insert(
+                (source.namespace(), &declaration.name),
+                (source, declaration),
+            );
+        }
+    }
     let mut rules = Vec::new();
-    let declared: HashMap<&str, (&Source, &Vec<Declaration>)> = sources
-        .iter()
-        .zip(declarations)
-        .map(|(source, declarations)| (source.namespace(), (source, declarations)))
-        .collect();
     for set in sets {
         for rule in set.rules.iter().filter(|rule| !rule.is_private()) {
-            let Some((source, declarations)) = declared.get(rule.namespace()) else {
-                continue;
-            };
-            let Some(declaration) = declarations.iter().find(|d| d.name == rule.identifier())
-            else {
+            let key = (rule.namespace(), rule.identifier());
+            let Some((source, declaration)) = declared.get(&key) else {
                 continue;
             };
             set.index
