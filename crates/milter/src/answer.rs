@@ -121,3 +121,6 @@ fn encode_body(body: &[u8], target: &mut BytesMut) {
         Response::ReplaceBody(Bytes::copy_from_slice(chunk)).encode(target);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -260,11 +260,7 @@ impl<F: Filter> Door<F> {
     }
 
     /// Writes a decision in one piece, and tells the filter what came of it.
-    async fn answer(
-        &mut self,
-        decision: Decision<F::Ticket>,
-        queue_id: &str,
-    ) -> Result<(), End> {
+    async fn answer(&mut self, decision: Decision<F::Ticket>, queue_id: &str) -> Result<(), End> {
         let Decision {
             edits,
             reply,
@@ -291,7 +287,10 @@ impl<F: Filter> Door<F> {
             (Ok(()), None) => Answered::Sent,
         };
         tracing::debug!(peer = %self.peer, queue_id, edits = edits.len(), ?answered, "answered");
-        if caught(self.filter.answered(ticket, answered)).await.is_none() {
+        if caught(self.filter.answered(ticket, answered))
+            .await
+            .is_none()
+        {
             tracing::error!(peer = %self.peer, queue_id, "the filter panicked");
         }
         written

@@ -89,9 +89,7 @@ impl Outcome {
     #[must_use]
     pub fn reply_text(&self) -> Option<String> {
         match &self.reply {
-            Response::ReplyCode(text) => {
-                Some(String::from_utf8_lossy(text).replace("%%", "%"))
-            }
+            Response::ReplyCode(text) => Some(String::from_utf8_lossy(text).replace("%%", "%")),
             _ => None,
         }
     }
@@ -145,7 +143,10 @@ impl Mta {
     ///
     /// # Errors
     /// The filter closes the connection or answers anything else.
-    pub async fn negotiate(&mut self, offer: Offer) -> Result<(Offer, Vec<(u32, Bytes)>), MtaError> {
+    pub async fn negotiate(
+        &mut self,
+        offer: Offer,
+    ) -> Result<(Offer, Vec<(u32, Bytes)>), MtaError> {
         self.queue(&Command::Negotiate(offer));
         match self.response().await? {
             Some(Response::Negotiated { taken, macros }) => {

@@ -219,7 +219,12 @@ impl Response {
 pub(crate) fn wanted_macros() -> Vec<(u32, Bytes)> {
     MacroStage::ALL
         .into_iter()
-        .map(|stage| (stage.number(), Bytes::from_static(stage.wanted().as_bytes())))
+        .map(|stage| {
+            (
+                stage.number(),
+                Bytes::from_static(stage.wanted().as_bytes()),
+            )
+        })
         .collect()
 }
 
@@ -237,10 +242,7 @@ fn put_parameters(target: &mut BytesMut, address: &[u8], parameters: &[u8]) {
     }
 }
 
-fn parameters(
-    mut payload: Payload,
-    command: &'static str,
-) -> Result<(Bytes, Bytes), CommandError> {
+fn parameters(mut payload: Payload, command: &'static str) -> Result<(Bytes, Bytes), CommandError> {
     let address = payload.string(command)?;
     if payload.rest.is_empty() {
         return Ok((address, Bytes::new()));

@@ -416,3 +416,6 @@ fn log_agreement(offer: &Offer, agreement: &Agreement) {
         "agreed with an MTA"
     );
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,6 +143,12 @@ impl HeaderValue {
         Self(clean.into())
     }
 
+    /// The value, without leading space, folds as LF.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     pub(crate) fn wire(&self, leading_space: bool) -> Bytes {
         if !leading_space {
             return self.0.clone();
@@ -358,11 +364,7 @@ fn check_length(text: &[u8], limit: usize, what: &'static str) -> Result<(), Tex
     Ok(())
 }
 
-fn check(
-    text: &[u8],
-    what: &'static str,
-    allowed: impl Fn(u8) -> bool,
-) -> Result<(), TextError> {
+fn check(text: &[u8], what: &'static str, allowed: impl Fn(u8) -> bool) -> Result<(), TextError> {
     match text.iter().enumerate().find(|(_, byte)| !allowed(**byte)) {
         None => Ok(()),
         Some((position, &byte)) => Err(TextError::Character {
@@ -400,3 +402,6 @@ fn clean(text: &[u8], allowed: impl Fn(u8) -> bool, limit: usize) -> Vec<u8> {
     }
     clean
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,10 @@ fn check_command(code: u8, payload: &[u8], expected: &Command) {
     assert_eq!(parsed, *expected);
     let mut encoded = BytesMut::new();
     expected.encode(&mut encoded);
-    assert_eq!(encoded.escape_ascii().to_string(), bytes.escape_ascii().to_string());
+    assert_eq!(
+        encoded.escape_ascii().to_string(),
+        bytes.escape_ascii().to_string()
+    );
 }
 
 #[track_caller]
@@ -32,7 +35,10 @@ fn check_response(expected: &Response, code: u8, payload: &[u8]) {
     let mut encoded = BytesMut::new();
     expected.encode(&mut encoded);
     let bytes = frame(code, payload);
-    assert_eq!(encoded.escape_ascii().to_string(), bytes.escape_ascii().to_string());
+    assert_eq!(
+        encoded.escape_ascii().to_string(),
+        bytes.escape_ascii().to_string()
+    );
     let parsed = Response::parse(decode(&bytes).unwrap().unwrap()).unwrap();
     assert_eq!(parsed, *expected);
 }
@@ -79,7 +85,11 @@ fn the_commands_of_a_session_read_and_write_as_postfix_sends_them() {
             },
         },
     );
-    check_command(b'H', b"client.example\0", &Command::Helo(text("client.example")));
+    check_command(
+        b'H',
+        b"client.example\0",
+        &Command::Helo(text("client.example")),
+    );
     check_command(
         b'M',
         b"<a@example.org>\0SIZE=1000\0BODY=8BITMIME\0",
@@ -89,7 +99,11 @@ fn the_commands_of_a_session_read_and_write_as_postfix_sends_them() {
         }),
     );
     check_command(b'M', b"<>\0", &Command::Mail(Path::new("")));
-    check_command(b'R', b"<b@example.net>\0", &Command::Rcpt(Path::new("b@example.net")));
+    check_command(
+        b'R',
+        b"<b@example.net>\0",
+        &Command::Rcpt(Path::new("b@example.net")),
+    );
     check_command(b'T', b"", &Command::Data);
     check_command(
         b'L',
@@ -120,9 +134,16 @@ fn every_address_family_is_understood() {
         port: 25,
     };
     check_command(b'C', b"h\x006\0\x192001:db8::1\0", &connect(ipv6.clone()));
-    check_command(b'C', b"h\0L\0\0/run/x\0", &connect(Peer::Unix(b"/run/x".to_vec())));
+    check_command(
+        b'C',
+        b"h\0L\0\0/run/x\0",
+        &connect(Peer::Unix(b"/run/x".to_vec())),
+    );
     check_command(b'C', b"h\0U", &connect(Peer::Unknown));
-    for spelling in [&b"h\x006\0\x19IPv6:2001:db8::1\0"[..], b"h\x006\0\x192001:db8::1%eth0\0"] {
+    for spelling in [
+        &b"h\x006\0\x19IPv6:2001:db8::1\0"[..],
+        b"h\x006\0\x192001:db8::1%eth0\0",
+    ] {
         let frame = decode(&frame(b'C', spelling)).unwrap().unwrap();
         assert_eq!(Command::parse(frame), Ok(connect(ipv6.clone())));
     }
@@ -130,14 +151,19 @@ fn every_address_family_is_understood() {
 
 #[test]
 fn macro_names_lose_their_braces_and_addresses_theirs() {
-    let macros = decode(&frame(b'D', b"M{i}\0QUEUE\0i}\0x\0")).unwrap().unwrap();
+    let macros = decode(&frame(b'D', b"M{i}\0QUEUE\0i}\0x\0"))
+        .unwrap()
+        .unwrap();
     let expected = Command::Macros {
         letter: b'M',
         pairs: vec![(text("i"), text("QUEUE")), (text("i}"), text("x"))],
     };
     assert_eq!(Command::parse(macros), Ok(expected));
     let bare = decode(&frame(b'R', b"b@example.net\0")).unwrap().unwrap();
-    assert_eq!(Command::parse(bare), Ok(Command::Rcpt(Path::new("b@example.net"))));
+    assert_eq!(
+        Command::parse(bare),
+        Ok(Command::Rcpt(Path::new("b@example.net")))
+    );
 }
 
 #[test]
@@ -187,7 +213,11 @@ fn the_responses_have_the_form_that_mtas_demand() {
     check_response(&sender, b'e', b"<>\0");
     check_response(&Response::Quarantine(text("held")), b'q', b"held\0");
     check_response(&Response::ReplaceBody(text("x\r\n")), b'b', b"x\r\n");
-    check_response(&Response::ReplyCode(text("550 5.7.1 no")), b'y', b"550 5.7.1 no\0");
+    check_response(
+        &Response::ReplyCode(text("550 5.7.1 no")),
+        b'y',
+        b"550 5.7.1 no\0",
+    );
 }
 
 #[test]
@@ -217,8 +247,16 @@ fn a_malformed_payload_is_refused_with_what_is_wrong() {
     check_malformed(b'C', b"h\0", "no address family");
     check_malformed(b'C', b"h\x004", "no port");
     check_malformed(b'C', b"h\x004\0\x19", "unterminated string");
-    check_malformed(b'C', b"h\x004\0\x192001:db8::1\0", "address is not of its family");
-    check_malformed(b'C', b"h\x004\0\x19999.0.2.1\0", "address is not of its family");
+    check_malformed(
+        b'C',
+        b"h\x004\0\x192001:db8::1\0",
+        "address is not of its family",
+    );
+    check_malformed(
+        b'C',
+        b"h\x004\0\x19999.0.2.1\0",
+        "address is not of its family",
+    );
     check_malformed(b'C', b"h\0X\0\x19192.0.2.1\0", "unknown address family");
     check_malformed(b'C', b"h\0Umore", "more than was expected");
     check_malformed(b'D', b"", "no command letter");
@@ -235,8 +273,16 @@ fn a_malformed_payload_is_refused_with_what_is_wrong() {
         check_malformed(code, b"x", "more than was expected");
     }
     check_malformed(b'H', &[b'a'; 20_000], "unterminated string");
-    check_malformed(b'H', &[&[b'a'; 20_000][..], b"\0"].concat(), "string too long");
-    check_malformed(b'D', &[&b"M"[..], &[0; 70_000]].concat(), "too many or too long strings");
+    check_malformed(
+        b'H',
+        &[&[b'a'; 20_000][..], b"\0"].concat(),
+        "string too long",
+    );
+    check_malformed(
+        b'D',
+        &[&b"M"[..], &[0; 70_000]].concat(),
+        "too many or too long strings",
+    );
     check_malformed(b'R', &[0; 70_000], "too many or too long strings");
 }
 
