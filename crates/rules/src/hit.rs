@@ -42,6 +42,22 @@ pub struct Hit {
     pub matches: Vec<PatternMatch>,
 }
 
+impl Hit {
+    /// The name that is unique among all rules: that of the rule, and for a public rule with its
+    /// set and a slash before it (`acme/APT_Thing`; within a set the first of equal names).
+    pub fn full_name(&self) -> String {
+        full_name(&self.namespace, &self.rule)
+    }
+}
+
+pub(crate) fn full_name(namespace: &str, rule: &str) -> String {
+    let mut path = namespace.split('/');
+    match (path.next(), path.next()) {
+        (Some("vendor"), Some(set)) => format!("{set}/{rule}"),
+        _ => rule.to_owned(),
+    }
+}
+
 /// One place where a pattern was found.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct PatternMatch {

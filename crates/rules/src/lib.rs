@@ -23,9 +23,22 @@ pub mod proto {
     mod generated {
         include!(concat!(env!("OUT_DIR"), "/proto/mod.rs"));
     }
-    pub use generated::mail::{Body, Defect, Envelope, Failure, Header, Link, Mail, Mailbox, Part};
-    /// For a nested message that is there: `protobuf::MessageField::some(part)`.
+    pub use generated::mail::{
+        Body, Defect, Envelope, Failure, Header, Html, Link, Mail, Mailbox, Part,
+    };
+    /// A nested message that may be absent: `Some(part).into()`.
     pub use protobuf::MessageField;
+
+    /// The facts as bytes, to be carried from the inspection of a mail to its judgement.
+    pub fn encode(mail: &Mail) -> Vec<u8> {
+        let bytes = protobuf::Message::write_to_bytes(mail);
+        bytes.expect("a proto3 message lacks nothing, and one in memory is below 2 GiB")
+    }
+
+    /// The facts that [`encode`] made bytes of; `None` if the bytes are none.
+    pub fn decode(bytes: &[u8]) -> Option<Mail> {
+        protobuf::Message::parse_from_bytes(bytes).ok()
+    }
 }
 
 pub use contract::MAX_SCORE;

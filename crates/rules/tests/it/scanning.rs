@@ -1,7 +1,7 @@
 //! What rules see and what their hits say.
 
 use rules::proto::{
-    Body, Defect, Envelope, Failure, Header, Link, Mail, Mailbox, MessageField, Part,
+    Body, Defect, Envelope, Failure, Header, Html, Link, Mail, Mailbox, MessageField, Part,
 };
 use rules::{Category, Externals, RuleSet, Scan, ScanOptions, Scanners, Stage};
 
@@ -18,6 +18,32 @@ fn names(scan: &Scan) -> Vec<&str> {
 
 fn externals() -> Externals<'static> {
     Externals::default()
+}
+
+fn html() -> Html {
+    Html {
+        forms: 1,
+        inputs: 2,
+        password_fields: 3,
+        scripts: 4,
+        event_handlers: 5,
+        smuggling_calls: 6,
+        downloads: 7,
+        frames: 8,
+        images: 9,
+        tracking_pixels: 10,
+        links: 11,
+        hidden_elements: 12,
+        zero_font: 13,
+        conditional_comments: 14,
+        meta_refresh: 15,
+        data_urls: 16,
+        svg: 17,
+        empty_coloured_cells: 18,
+        duplicate_attributes: 19,
+        base_href: "https://example.org/".into(),
+        ..Html::default()
+    }
 }
 
 /// A mail with something in every field.
@@ -68,12 +94,8 @@ fn full_mail() -> Mail {
             hidden_text: "invisible ink".into(),
             has_html: true,
             has_text: true,
-            forms: 1,
-            password_fields: 2,
-            scripts: 3,
-            iframes: 4,
-            hidden_elements: 5,
-            meta_refresh: 6,
+            invisible_chars: 7,
+            html: MessageField::some(html()),
             ..Body::default()
         }),
         links: vec![Link {
@@ -108,6 +130,7 @@ fn full_mail() -> Mail {
         }],
         part: MessageField::some(Part {
             name: "c.doc".into(),
+            html: MessageField::some(html()),
             ..Part::default()
         }),
         defects: vec![Defect {
@@ -122,7 +145,7 @@ fn full_mail() -> Mail {
             ..Failure::default()
         }],
         size: 4096,
-        tenant: "clinic".into(),
+        tenants: vec!["clinic".into()],
         ..Mail::default()
     }
 }
@@ -157,8 +180,16 @@ const CONDITIONS: &[&str] = &[
     "mail.body.text_size == 42",
     "mail.body.hidden_text contains \"ink\"",
     "mail.body.has_html and mail.body.has_text",
-    "mail.body.forms == 1 and mail.body.password_fields == 2 and mail.body.scripts == 3",
-    "mail.body.iframes == 4 and mail.body.hidden_elements == 5 and mail.body.meta_refresh == 6",
+    "mail.body.invisible_chars == 7",
+    "mail.body.html.forms == 1 and mail.body.html.inputs == 2 and mail.body.html.password_fields == 3",
+    "mail.body.html.scripts == 4 and mail.body.html.event_handlers == 5 and mail.body.html.smuggling_calls == 6",
+    "mail.body.html.downloads == 7 and mail.body.html.frames == 8 and mail.body.html.images == 9",
+    "mail.body.html.tracking_pixels == 10 and mail.body.html.links == 11 and mail.body.html.hidden_elements == 12",
+    "mail.body.html.zero_font == 13 and mail.body.html.conditional_comments == 14 and mail.body.html.meta_refresh == 15",
+    "mail.body.html.data_urls == 16 and mail.body.html.svg == 17 and mail.body.html.empty_coloured_cells == 18",
+    "mail.body.html.duplicate_attributes == 19",
+    "mail.body.html.base_href != \"\"",
+    "mail.part.html.password_fields == 3",
     "for any l in mail.links : ( l.url startswith \"https:\" and l.path == \"/a?b\" )",
     "for any l in mail.links : ( l.host != l.registrable and l.registrable == \"example.net\" )",
     "for any l in mail.links : ( l.text == \"example.org\" and l.context == \"html-href\" )",
@@ -175,7 +206,7 @@ const CONDITIONS: &[&str] = &[
     "for any d in mail.defects : ( d.code == \"bare-cr\" and d.path == \"1\" and d.detail != \"\" )",
     "for any f in mail.failures : ( f.check == \"file-rules\" and f.cause == \"timeout\" )",
     "mail.size == 4096",
-    "mail.tenant == \"clinic\"",
+    "for any t in mail.tenants : ( t == \"clinic\" )",
     "mail.has_defect(\"bare-cr\")",
     "mail.has_failure(\"file-rules\")",
     "mail.has_flag(\"text-shows-other-host\")",
@@ -210,6 +241,16 @@ fn every_field_and_function_can_be_used_in_a_condition() {
         "true for an empty mail: {:?}",
         names(&empty)
     );
+}
+
+#[test]
+fn facts_survive_the_way_through_bytes() {
+    let mail = full_mail();
+    assert_eq!(
+        rules::proto::decode(&rules::proto::encode(&mail)),
+        Some(mail)
+    );
+    assert_eq!(rules::proto::decode(b"\xff\xff\xff"), None);
 }
 
 #[test]

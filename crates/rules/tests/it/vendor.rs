@@ -31,10 +31,9 @@ fn rules_without_our_meta_load_in_shadow_and_count_nothing() {
     assert_eq!(info.description, "Thing");
     assert_eq!(info.author.as_deref(), Some("A"));
     assert_eq!(info.namespace, "vendor/acme/apt.yar");
-    assert_eq!(
-        hits(&rules, b"thing", &Externals::default()),
-        ["vendor/acme/apt.yar APT_Thing"]
-    );
+    let mut scanners = Scanners::new(&rules, &ScanOptions::default());
+    let scan = scanners.scan_file(b"thing", "text", &Mail::new(), &Externals::default());
+    assert_eq!(scan.hits[0].full_name(), "acme/APT_Thing");
 }
 
 #[test]
