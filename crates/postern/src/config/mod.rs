@@ -1,0 +1,84 @@
+//! Configuration: one TOML file, every key optional, every mistake reported at once.
+//!
+//! A file is read in two steps: [`read`] walks the TOML document, which knows where everything
+//! stands, and [`Config`] is what comes out, complete and checked. There is no second description of
+//! the keys: what the walk asks for is what is known, and all else is an unknown key.
+//! `deploy/postern.toml` documents every key with its default; a test holds it to this code.
+
+mod address;
+mod mistake;
+mod print;
+mod read;
+mod sections;
+mod tenants;
+mod units;
+mod values;
+mod walk;
+
+pub use address::{HostPort, Listen};
+pub use mistake::{ConfigErrors, Mistake};
+pub use sections::{
+    Config, Control, Headers, Limits, Log, LogFormat, LogLevel, MailLimits, Milter, Release, Rules,
+    Store, UnpackLimits, Vendor, Workers,
+};
+pub use tenants::{PolicySection, TenantSection};
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Where a configuration is looked for if none is named.
+pub const SYSTEM_FILE: &str = "/etc/postern/postern.toml";
+
+/// The documented defaults, as they are installed.
+pub const DEFAULTS: &str = include_str!("../../../../deploy/postern.toml");
+
+/// Bytes of a configuration file. Ten thousand tenants fit; a disk image named by mistake does not.
+const MAX_FILE: u64 = 8 << 20;
+
+/// The file to read: the one that was named, else the system's if there is one.
+pub fn locate(named: Option<&Path>) -> Option<PathBuf> {
+    let system = || Some(PathBuf::from(SYSTEM_FILE)).filter(|file| file.exists());
+    named.map(Path::to_owned).or_else(system)
+}
+
+impl Config {
+    /// Reads the configuration that [`locate`] finds, or takes the defaults.
+    pub fn load(named: Option<&Path>) -> Result<Config, ConfigErrors> {
+        let Some(file) = locate(named) else {
+            return Ok(Config::default());
+        };
+        let text = read_text(&file).map_err(|why| ConfigErrors::unreadable(&file, why))?;
+        Config::parse(&text, &file)
+    }
+
+    /// Reads a configuration from `text`; `file` only names it in errors.
+    pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
+        read::config(text).map_err(|found| ConfigErrors::new(file, text, found))
+    }
+}
+
+fn read_text(file: &Path) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let opened = std::fs::File::open(file).map_err(|e| e.to_string())?;
+    opened
+        .take(MAX_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| e.to_string())?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(format!(
+            "longer than {}, which no configuration is",
+            units::size(MAX_FILE)
+        ));
+    }
+    String::from_utf8(bytes).map_err(|e| {
+        let line = e
+            .as_bytes()
+            .iter()
+            .take(e.utf8_error().valid_up_to())
+            .filter(|b| **b == b'\n');
+        format!("line {} is not UTF-8, as TOML must be", line.count() + 1)
+    })
+}
+
+#[cfg(test)]
+mod tests;

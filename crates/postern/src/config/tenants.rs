@@ -1,0 +1,100 @@
+//! `[policy]` and `[[tenant]]`, and the policy that they make.
+
+use super::Config;
+use policy::{Action, AllowList, CategoryActions, Failing, Policy, Tenant, Thresholds};
+use serde::{Serialize, Serializer};
+
+/// `[policy]`: what follows from the opinions of rules, for recipients of no tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PolicySection {
+    /// Tag from this score on; default 40.
+    pub tag: i64,
+    /// Quarantine from this score on; default 80.
+    pub quarantine: i64,
+    /// Reject from this score on; default `off`.
+    #[serde(serialize_with = "serialize_reject")]
+    pub reject: Option<i64>,
+    /// At least this action for mails in which a rule of a category hit; default quarantine for
+    /// malware. `accept` asks for nothing.
+    pub category: CategoryActions,
+    /// What follows when something could not be seen or told.
+    pub failing: Failing,
+    /// Senders that are trusted.
+    pub allow: AllowList,
+}
+
+/// `[[tenant]]`: an institution. What it does not say it takes from `[policy]`, key by key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TenantSection {
+    /// Its name, shown in lists and kept in verdicts.
+    pub name: String,
+    /// Its domains with all their sub-domains.
+    pub domains: Vec<String>,
+    /// What it does, complete.
+    #[serde(flatten)]
+    pub policy: PolicySection,
+}
+
+impl Default for PolicySection {
+    fn default() -> Self {
+        let Tenant {
+            thresholds,
+            category,
+            failing,
+            allow,
+            ..
+        } = Tenant::default();
+        let Thresholds {
+            tag,
+            quarantine,
+            reject,
+        } = thresholds;
+        PolicySection {
+            tag,
+            quarantine,
+            reject,
+            category,
+            failing,
+            allow,
+        }
+    }
+}
+
+impl Config {
+    /// The policy for `policy::decide`.
+    pub fn policy(&self) -> Policy {
+        let tenants = self.tenants.iter();
+        Policy {
+            default: self.policy.tenant(&Tenant::default().name, &[]),
+            tenants: tenants
+                .map(|t| t.policy.tenant(&t.name, &t.domains))
+                .collect(),
+        }
+    }
+}
+
+impl PolicySection {
+    fn tenant(&self, name: &str, domains: &[String]) -> Tenant {
+        let asks = |(_, action): &(_, Action)| *action > Action::Accept;
+        Tenant {
+            name: name.to_owned(),
+            domains: domains.to_vec(),
+            thresholds: Thresholds {
+                tag: self.tag,
+                quarantine: self.quarantine,
+                reject: self.reject,
+            },
+            // A floor of `accept` only lifts one that would be inherited.
+            category: self.category.clone().into_iter().filter(asks).collect(),
+            failing: self.failing.clone(),
+            allow: self.allow.clone(),
+        }
+    }
+}
+
+fn serialize_reject<S: Serializer>(reject: &Option<i64>, s: S) -> Result<S::Ok, S::Error> {
+    match reject {
+        Some(score) => s.serialize_i64(*score),
+        None => s.serialize_str("off"),
+    }
+}

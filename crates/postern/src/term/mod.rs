@@ -1,0 +1,46 @@
+//! What people see: text that is safe on a terminal, tables, times, progress.
+//!
+//! Subjects, names, addresses, URLs, what a peer said: nearly every text that Postern shows was
+//! written by somebody who may want to deceive the reader or to command his terminal. All of it goes
+//! through [`safe`] or [`safe_text`], and all JSON through [`json_line`].
+
+mod json;
+mod progress;
+mod safe;
+mod scan;
+mod table;
+mod terminal;
+mod time;
+
+pub use json::json_line;
+pub use progress::Progress;
+pub use safe::{safe, safe_lines, safe_text};
+pub use scan::{ScanRow, scan_table};
+pub use table::{Column, Table};
+pub use terminal::{Exit, Terminal, finish};
+pub use time::{now_ms, parse_since, parse_until, rfc3339};
+
+/// Writes a size for people: `512 B`, `1.4 MiB`.
+pub fn human_size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut tenths = bytes.saturating_mul(10) / 1024;
+    let mut units = UNITS.iter();
+    let mut unit = units.next();
+    while tenths >= 10_240 {
+        let Some(larger) = units.next() else { break };
+        unit = Some(larger);
+        tenths /= 1024;
+    }
+    format!(
+        "{}.{} {}",
+        tenths / 10,
+        tenths % 10,
+        unit.copied().unwrap_or_default()
+    )
+}
+
+#[cfg(test)]
+mod tests;

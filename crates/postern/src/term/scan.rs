@@ -1,0 +1,55 @@
+//! The table of `postern scan`.
+
+use super::{Column, Table};
+
+/// Rules that are named in a row; the rest is counted.
+const RULES_SHOWN: usize = 3;
+
+/// One judged mail.
+#[derive(Debug, Clone, Default)]
+pub struct ScanRow {
+    /// The file as it was named.
+    pub file: String,
+    /// Its action, or `error`.
+    pub action: String,
+    /// Its score.
+    pub score: i64,
+    /// Its category.
+    pub category: Option<String>,
+    /// Live rules that hit, the heaviest first; for an error, what went wrong.
+    pub rules: Vec<String>,
+    /// How long it took, milliseconds.
+    pub ms: u64,
+}
+
+/// One line for each mail.
+pub fn scan_table(rows: &[ScanRow]) -> Table {
+    let mut table = Table::new(&[
+        Column::text("FILE", 60),
+        Column::text("ACTION", 10),
+        Column::number("SCORE"),
+        Column::text("CATEGORY", 10),
+        Column::number("MS"),
+        Column::text("RULES", 80),
+    ]);
+    for row in rows {
+        table.row([
+            row.file.clone(),
+            row.action.clone(),
+            row.score.to_string(),
+            row.category.clone().unwrap_or_else(|| "-".to_owned()),
+            row.ms.to_string(),
+            rule_names(&row.rules),
+        ]);
+    }
+    table
+}
+
+/// The first few names, and how many more there are.
+pub(crate) fn rule_names(rules: &[String]) -> String {
+    let shown: Vec<&str> = rules.iter().take(RULES_SHOWN).map(String::as_str).collect();
+    match rules.len().saturating_sub(RULES_SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} +{more}", shown.join(", ")),
+    }
+}

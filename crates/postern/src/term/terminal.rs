@@ -1,0 +1,203 @@
+//! Where output goes and answers come from.
+
+use super::{Table, json_line, safe_lines, safe_text};
+use serde::Serialize;
+use std::fmt;
+use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// All is well.
+    Done,
+    /// The answer is bad news: a mail would be held, an entry was not released.
+    Found,
+    /// It could not be done.
+    Failed,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(match exit {
+            Exit::Done => 0,
+            Exit::Found => 1,
+            Exit::Failed => 2,
+        })
+    }
+}
+
+/// Standard input and output of a command, and how it is to use them.
+pub struct Terminal {
+    out: Box<dyn Write + Send>,
+    questions: Box<dyn Write + Send>,
+    input: Box<dyn BufRead + Send>,
+    json: bool,
+    bold: bool,
+    out_is_terminal: bool,
+    in_is_terminal: bool,
+}
+
+impl Terminal {
+    /// The real one. With `json`, commands write JSON lines instead of text.
+    pub fn standard(json: bool) -> Self {
+        let (out, input) = (io::stdout(), io::stdin());
+        let out_is_terminal = out.is_terminal();
+        // https://no-color.org: set and not empty means none, whatever its value.
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Terminal {
+            json,
+            bold: out_is_terminal && !json && !no_color,
+            out_is_terminal,
+            in_is_terminal: input.is_terminal() && io::stderr().is_terminal(),
+            out: Box::new(BufWriter::new(out)),
+            questions: Box::new(io::stderr()),
+            input: Box::new(io::BufReader::new(input)),
+        }
+    }
+
+    /// One that writes to `out`, is no terminal, and has nobody to ask.
+    pub fn writing_to(out: impl Write + Send + 'static, json: bool) -> Self {
+        Terminal {
+            out: Box::new(out),
+            questions: Box::new(io::sink()),
+            input: Box::new(io::empty()),
+            json,
+            bold: false,
+            out_is_terminal: false,
+            in_is_terminal: false,
+        }
+    }
+
+    /// The same with somebody who answers with `lines`, and an output that is a terminal.
+    #[must_use]
+    pub fn answered_by(mut self, lines: &'static str) -> Self {
+        self.input = Box::new(lines.as_bytes());
+        self.in_is_terminal = true;
+        self.out_is_terminal = true;
+        self
+    }
+
+    /// Whether commands are to write JSON lines.
+    pub fn wants_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether what is written is seen on a terminal.
+    pub fn is_terminal(&self) -> bool {
+        self.out_is_terminal
+    }
+
+    /// The place for bytes as they are.
+    pub fn bytes(&mut self) -> &mut (dyn Write + Send) {
+        &mut *self.out
+    }
+
+    /// Writes one line of JSON.
+    pub fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
+        let line = json_line(value).map_err(io::Error::other)?;
+        writeln!(self.out, "{line}")
+    }
+
+    /// Writes one line, made safe.
+    pub fn line(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.out, "{}", safe_text(text))
+    }
+
+    /// Writes lines, made safe.
+    pub fn lines(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.out, "{}", safe_lines(text))
+    }
+
+    /// Writes a heading, made safe.
+    pub fn heading(&mut self, text: &str) -> io::Result<()> {
+        let text = safe_text(text);
+        if self.bold {
+            writeln!(self.out, "\x1b[1m{text}\x1b[0m")
+        } else {
+            writeln!(self.out, "{text}")
+        }
+    }
+
+    /// Writes a table, indented by `indent` columns.
+    pub fn table(&mut self, table: &Table, indent: usize) -> io::Result<()> {
+        for (number, line) in table.lines().iter().enumerate() {
+            let text = format!("{:indent$}{line}", "");
+            if number == 0 {
+                self.heading(&text)?;
+            } else {
+                self.line(&text)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks a question on standard error; yes only if the answer is `y` or `yes`. Nothing if there
+    /// is nobody to ask.
+    pub fn confirm(&mut self, question: &str) -> io::Result<Option<bool>> {
+        if !self.in_is_terminal {
+            return Ok(None);
+        }
+        self.out.flush()?;
+        write!(self.questions, "{} [y/N] ", safe_text(question))?;
+        self.questions.flush()?;
+        let mut answer = String::new();
+        // Nobody answers with more; a file would be no terminal.
+        io::Read::take(&mut self.input, 64).read_line(&mut answer)?;
+        Ok(Some(matches!(answer.trim(), "y" | "Y" | "yes")))
+    }
+
+    /// Writes out what is still buffered.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl fmt::Debug for Terminal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Terminal")
+            .field("json", &self.json)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Ends a command: what went wrong goes to standard error, with the hint of the daemon if it gave
+/// one. A reader that has gone away (`postern verdict list | head`) is no error.
+pub fn finish(result: anyhow::Result<Exit>) -> ExitCode {
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) if is_broken_pipe(&error) => Exit::Done.into(),
+        Err(error) => {
+            // Nobody is left to be told if this fails.
+            let _ = writeln!(io::stderr().lock(), "{}", explain(&error));
+            Exit::Failed.into()
+        }
+    }
+}
+
+/// An error in full: the causes, and what the daemon adds.
+pub(crate) fn explain(error: &anyhow::Error) -> String {
+    let mut text = safe_lines(&format!("postern: {error:#}"));
+    if let Some(control::ClientError::Refused { body, .. }) = error.downcast_ref() {
+        for detail in &body.details {
+            text.push('\n');
+            text.push_str(&safe_lines(detail));
+        }
+        if let Some(hint) = &body.hint {
+            text.push_str("\n  hint: ");
+            text.push_str(&safe_text(hint));
+        }
+    }
+    text
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let broken = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
+        let direct = cause.downcast_ref::<io::Error>().is_some_and(broken);
+        let sink = |e: &control::ClientError| {
+            matches!(e, control::ClientError::Sink(inner) if broken(inner))
+        };
+        direct || cause.downcast_ref::<control::ClientError>().is_some_and(sink)
+    })
+}
