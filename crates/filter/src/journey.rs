@@ -2,7 +2,7 @@
 
 use crate::disposition::{Answer, Disposition, dispose};
 use crate::examine::{Examined, examine};
-use crate::record::{Received, record};
+use crate::record::{Received, held_entry, record};
 use crate::snapshot::{RulesDir, SnapshotError};
 use crate::tries::{FailedMails, Tries};
 use crate::worker::{AskError, Pool, PoolOptions, Ready, StartError};
@@ -11,8 +11,9 @@ use mail::Envelope;
 use policy::{Policy, Verdict, decide};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::Arc;
-use store::{Event, HeldEntry, MailId, Store, VerdictRecord};
+use store::{Event, MailId, Store, VerdictRecord};
 use tracing::{error, info, warn};
 
 /// A mail at the door.
@@ -75,6 +76,10 @@ pub struct Filter {
     policy: ArcSwap<InForce>,
     failed: FailedMails,
     rules_error: ArcSwap<Option<String>>,
+    /// Milliseconds since 1970-01-01 UTC.
+    rules_loaded: AtomicI64,
+    failures: AtomicU64,
+    poison: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -105,6 +110,9 @@ impl Filter {
             policy: ArcSwap::from_pointee(InForce { policy, digest }),
             failed: FailedMails::default(),
             rules_error: ArcSwap::from_pointee(broken),
+            rules_loaded: AtomicI64::default(),
+            failures: AtomicU64::default(),
+            poison: AtomicU64::default(),
         };
         filter.journal_rules(&filter.pool.status().ready).await?;
         Ok(filter)
@@ -183,7 +191,7 @@ impl Filter {
             warn!(%error, "the rules in force cannot be noted for the next start");
         }
         self.journal_rules(&ready).await?;
-        info!(digest = ready.digest, rules = ready.rules, "new rules are in force");
+        info!(digest = ready.digest, rules = ready.rules.len(), "new rules are in force");
         Ok(ready)
     }
 
@@ -209,6 +217,26 @@ impl Filter {
         &self.pool
     }
 
+    /// When the rules in force were loaded, milliseconds since 1970-01-01 UTC.
+    pub fn rules_loaded(&self) -> i64 {
+        self.rules_loaded.load(Ordering::Relaxed)
+    }
+
+    /// Mails since the start in which a check could not tell.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Mails since the start that were not opened because they had killed workers.
+    pub fn poison(&self) -> u64 {
+        self.poison.load(Ordering::Relaxed)
+    }
+
+    /// Names of the tenants of the policy in force.
+    pub fn tenants(&self) -> Vec<String> {
+        self.policy.load().policy.tenants.iter().map(|tenant| tenant.name.clone()).collect()
+    }
+
     /// The digest of the policy in force.
     pub fn policy_digest(&self) -> String {
         self.policy.load().digest.clone()
@@ -222,6 +250,7 @@ impl Filter {
         let message = (!self.failed.is_empty()).then(|| hash(&mail.raw));
         let before = message.as_ref().map(|m| self.failed.of(m)).unwrap_or_default();
         if before.is_poison() {
+            self.poison.fetch_add(1, Ordering::Relaxed);
             let cause = format!("poison: it has killed {} workers, and is not opened", before.killed);
             let examined = Examined::unexamined(&cause);
             // Held from now on, whatever number of tries the tenant allows.
@@ -235,6 +264,7 @@ impl Filter {
             }
             Tries::default()
         } else {
+            self.failures.fetch_add(1, Ordering::Relaxed);
             self.failed.failed(message.unwrap_or_else(|| hash(&mail.raw)), examined.killed)
         };
         Ok((examined, tries))
@@ -247,7 +277,7 @@ impl Filter {
         raw: &Arc<[u8]>,
     ) -> Result<(), String> {
         for &group in &disposition.hold {
-            let Some(entry) = record.groups.get(group).and_then(|g| HeldEntry::of(record, g)) else {
+            let Some(entry) = record.groups.get(group).and_then(|g| held_entry(record, g)) else {
                 continue;
             };
             let (store, raw, held) = (self.store.clone(), Arc::clone(raw), entry.clone());
@@ -259,7 +289,7 @@ impl Filter {
     async fn journal(&self, record: &VerdictRecord) -> Result<(), store::AppendError> {
         self.store.append(Event::Verdict(Box::new(record.clone()))).await?;
         for group in &record.groups {
-            if let Some(mut held) = HeldEntry::of(record, group) {
+            if let Some(mut held) = held_entry(record, group) {
                 held.record = None;
                 self.store.append(Event::Held(held)).await?;
             }
@@ -269,8 +299,10 @@ impl Filter {
 
     async fn journal_rules(&self, ready: &Ready) -> Result<(), store::AppendError> {
         let event =
-            Event::RulesLoaded { digest: ready.digest.clone(), rules: ready.rules as u64 };
-        self.store.append(event).await.map(|_| ())
+            Event::RulesLoaded { digest: ready.digest.clone(), rules: ready.rules.len() as u64 };
+        self.store.append(event).await?;
+        self.rules_loaded.store(jiff::Timestamp::now().as_millisecond(), Ordering::Relaxed);
+        Ok(())
     }
 
     fn refuse_for_now(&self, id: &MailId, mail: &Mail, cause: &str) -> Outcome {

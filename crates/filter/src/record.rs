@@ -6,7 +6,7 @@ use crate::journey::Mail;
 use policy::{Evidence, Verdict};
 use sha2::{Digest, Sha256};
 use store::{
-    ArtifactRecord, ClientRecord, DefectRecord, GroupRecord, LinkRecord, MailId, VerdictRecord,
+    ArtifactRecord, ClientRecord, DefectRecord, GroupRecord, HeldEntry, LinkRecord, MailId, VerdictRecord,
 };
 
 /// Octets of a subject that are remembered.
@@ -73,6 +73,20 @@ pub(crate) fn record(
         policy: policy.to_owned(),
         ms: u64::try_from(examined.spent.as_millis()).unwrap_or(u64::MAX),
     }
+}
+
+/// The sidecar of a group's copy, if one is held.
+pub(crate) fn held_entry(record: &VerdictRecord, group: &GroupRecord) -> Option<HeldEntry> {
+    Some(HeldEntry {
+        entry: group.entry.clone()?,
+        received: record.received,
+        mail_from: record.mail_from.clone(),
+        rcpts: group.rcpts.clone(),
+        size: record.size,
+        sha256: record.sha256.clone(),
+        recovered: false,
+        record: Some(Box::new(record.clone())),
+    })
 }
 
 /// Keeps the first hit of every rule before further hits of the same rules: a decision counts each

@@ -2,7 +2,7 @@
 
 use super::{confine, frame, protocol::*};
 use inspect::Inspector;
-use rules::{RuleSet, Scanners};
+use rules::{RuleSet, ScanOptions, Scanners};
 use std::io::{self, BufReader, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -22,17 +22,18 @@ fn serve(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
     let Some(setup) = frame::read::<Setup>(from)?.map(|frame| frame.head) else { return Ok(()) };
     let mut confinement = confine::Confinement::default();
     confine::limit(setup.memory, &mut confinement);
-    let rules = match RuleSet::load(&setup.rules, &setup.vendor) {
+    let rules = match RuleSet::load(&setup.rules, &setup.load) {
         Ok(rules) => rules,
         Err(error) => return frame::write(to, &Hello::Refused(error.to_string()), &[]),
     };
     confine::give_up_files_and_network(&mut confinement);
-    let scanners = Scanners::new(&rules, setup.scan_seconds);
+    let options = ScanOptions { timeout: setup.scan_timeout, ..ScanOptions::default() };
+    let scanners = Scanners::new(&rules, &options);
     confine::give_up_system_calls(&mut confinement);
     silence_panics();
     let ready = Ready {
         digest: rules.digest().to_owned(),
-        rules: rules.rules().len(),
+        rules: rules.rules().to_vec(),
         warnings: rules.warnings().iter().map(ToString::to_string).collect(),
         confinement,
     };

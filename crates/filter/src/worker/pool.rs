@@ -3,7 +3,7 @@
 use super::process::{RequestError, StartError, Worker};
 use super::protocol::{Answer, Ready, Request, Setup};
 use arc_swap::ArcSwap;
-use rules::VendorOptions;
+use rules::LoadOptions;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -34,14 +34,14 @@ pub struct PoolOptions {
     pub max_wait: Duration,
     /// How long the workers may be busy with one mail, all requests together.
     pub deadline: Duration,
-    /// Points and stages of public rule sets.
-    pub vendor: VendorOptions,
+    /// Bounds of a rules directory, and what its public sets are worth.
+    pub load: LoadOptions,
     /// Bounds of taking a mail apart.
     pub limits: unpack::Limits,
     /// Octets of private writable memory of a worker.
     pub memory: u64,
-    /// Seconds that one scan may take; at least 2, see `rules`.
-    pub scan_seconds: u32,
+    /// How long one scan of one artifact may take; at least 2 s, see `rules`.
+    pub scan_timeout: Duration,
 }
 
 /// Why a request has no answer.
@@ -80,8 +80,8 @@ pub struct PoolStatus {
 pub struct WorkerStatus {
     /// Process id; `None` while it is being replaced.
     pub pid: Option<u32>,
-    /// Requests it has answered.
-    pub requests: u64,
+    /// Mails it has taken apart.
+    pub mails: u64,
 }
 
 /// A pool of workers; clones share it.
@@ -115,7 +115,7 @@ struct Generation {
 struct Slot {
     /// 0 while there is no process.
     pid: AtomicU32,
-    requests: AtomicU64,
+    mails: AtomicU64,
 }
 
 struct Job {
@@ -234,7 +234,7 @@ impl Slot {
         let pid = self.pid.load(Ordering::Relaxed);
         WorkerStatus {
             pid: (pid != 0).then_some(pid),
-            requests: self.requests.load(Ordering::Relaxed),
+            mails: self.mails.load(Ordering::Relaxed),
         }
     }
 }
@@ -294,8 +294,8 @@ impl SlotTask {
         let blobs: Vec<&[u8]> = job.blobs.iter().map(AsRef::as_ref).collect();
         let start = Instant::now();
         let outcome = self.worker.ask(&job.request, &blobs, job.limit).await;
-        if let Some(slot) = self.slots.get(self.index) {
-            slot.requests.fetch_add(1, Ordering::Relaxed);
+        if let (Request::Inspect { .. }, Some(slot)) = (&job.request, self.slots.get(self.index)) {
+            slot.mails.fetch_add(1, Ordering::Relaxed);
         }
         let died = matches!(outcome, Err(RequestError::Deadline(_) | RequestError::Died(_)));
         let outcome = outcome.map(|frame| (frame.head, frame.blobs));
@@ -361,9 +361,9 @@ async fn start_workers(options: &PoolOptions, rules: &Path) -> Result<Vec<Worker
 fn setup(options: &PoolOptions, rules: &Path) -> Setup {
     Setup {
         rules: rules.to_owned(),
-        vendor: options.vendor.clone(),
+        load: options.load.clone(),
         limits: options.limits.clone(),
         memory: options.memory,
-        scan_seconds: options.scan_seconds,
+        scan_timeout: options.scan_timeout,
     }
 }

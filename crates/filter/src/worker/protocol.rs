@@ -3,22 +3,24 @@
 use super::Confinement;
 use inspect::{Inspection, Judgement};
 use mail::Envelope;
+use rules::{LoadOptions, RuleInfo};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The first frame to a worker.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Setup {
     /// Directory of the rules.
     pub(crate) rules: PathBuf,
-    /// Points and stages of public rule sets.
-    pub(crate) vendor: rules::VendorOptions,
+    /// Bounds of a rules directory, and what its public sets are worth.
+    pub(crate) load: LoadOptions,
     /// Bounds of taking a mail apart.
     pub(crate) limits: unpack::Limits,
     /// Octets of private writable memory.
     pub(crate) memory: u64,
-    /// Seconds that one scan may take.
-    pub(crate) scan_seconds: u32,
+    /// How long one scan of one artifact may take.
+    pub(crate) scan_timeout: Duration,
 }
 
 /// The first frame from a worker.
@@ -35,8 +37,8 @@ pub(crate) enum Hello {
 pub struct Ready {
     /// Digest of its rules.
     pub digest: String,
-    /// Number of its rules.
-    pub rules: usize,
+    /// Its rules.
+    pub rules: Vec<RuleInfo>,
     /// Rules of public sets that were left out, and why.
     pub warnings: Vec<String>,
     /// What of the confinement holds.

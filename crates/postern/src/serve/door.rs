@@ -1,0 +1,225 @@
+//! The milter door: what the MTA says becomes a mail for the filter, what the filter decides becomes
+//! edits and a reply.
+
+use super::Daemon;
+use filter::{Answer, Mail, Outcome};
+use mail::{Client, Envelope as MailEnvelope};
+use milter::{
+    Address, Answered, Connection, Decision, Edit, Envelope, Header, HeaderName, HeaderValue, Path,
+    Peer, Reply, ReplyText, Transaction,
+};
+use policy::Verdict;
+use std::sync::Arc;
+use store::MailId;
+
+/// Header fields that only this daemon may write; what a mail brings of them is removed.
+const OWN_HEADERS: &[u8] = b"x-postern-";
+const ID_HEADER: &str = "X-Postern-Id";
+const VERDICT_HEADER: &str = "X-Postern-Verdict";
+
+/// The milter door.
+#[derive(Debug)]
+pub(super) struct MilterDoor {
+    pub(super) daemon: Arc<Daemon>,
+}
+
+/// What is to be journalled when the MTA has the answer.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    id: MailId,
+    answer: Answer,
+    reply: String,
+}
+
+impl milter::Filter for MilterDoor {
+    type Ticket = Option<Ticket>;
+
+    fn connect(&self, connection: &Connection) -> Reply {
+        match connection.peer {
+            Peer::Ip { addr, port } if self.daemon.own.contains(addr, port) => {
+                tracing::debug!(%addr, port, "our own release passes");
+                Reply::Accept
+            }
+            _ => Reply::Continue,
+        }
+    }
+
+    fn mail(&self, envelope: &Envelope) -> Reply {
+        if let Err(reply) = text(&envelope.sender) {
+            return reply;
+        }
+        // What could not be held must not be accepted: with a nearly full disk nothing is.
+        match self.daemon.store.space() {
+            Ok(space) if !space.low() => Reply::Continue,
+            Ok(space) => {
+                tracing::error!(free_bytes = space.free_bytes, "disk nearly full: mail is deferred");
+                refusal(452, "4.3.1", "Insufficient system storage")
+            }
+            Err(error) => {
+                tracing::error!(%error, "free space cannot be told: mail is deferred");
+                refusal(452, "4.3.1", "Insufficient system storage")
+            }
+        }
+    }
+
+    fn rcpt(&self, _envelope: &Envelope, recipient: &Path) -> Reply {
+        text(recipient).err().unwrap_or(Reply::Continue)
+    }
+
+    async fn message(&self, transaction: Transaction) -> Decision<Option<Ticket>> {
+        let Transaction { envelope, headers, message } = transaction;
+        let queue_id = envelope.queue_id().map(lossy);
+        let raw: Arc<[u8]> = match message.into_bytes().await {
+            Ok(bytes) => bytes.into(),
+            Err(error) => {
+                let queue_id = queue_id.as_deref().unwrap_or("-");
+                tracing::error!(queue_id, %error, "a spilled message cannot be read: deferred");
+                return Decision { edits: vec![], reply: Reply::Tempfail, ticket: None };
+            }
+        };
+        let mail = Mail { door: "milter", queue_id, envelope: self::envelope(&envelope), raw };
+        let outcome = self.daemon.filter.take(mail).await;
+        decision(outcome, &envelope, &headers, self.daemon.add_headers)
+    }
+
+    async fn answered(&self, ticket: Option<Ticket>, answered: Answered) {
+        let Some(Ticket { id, answer, reply }) = ticket else { return };
+        let (counted, said) = match answered {
+            Answered::Sent => (answer.as_str(), reply),
+            Answered::Replaced(why) => {
+                tracing::error!(%id, %why, "the decision cannot be expressed: deferred");
+                ("tempfail", format!("tempfail ({why})"))
+            }
+            Answered::Lost(why) => {
+                tracing::warn!(%id, why, "the answer could not be given");
+                ("lost", "lost".to_owned())
+            }
+        };
+        self.daemon.counters.answered(counted);
+        self.daemon.filter.answered(&id, said).await;
+    }
+}
+
+/// Turns an outcome into what the MTA is told.
+fn decision(
+    outcome: Outcome,
+    envelope: &Envelope,
+    headers: &[Header],
+    add_headers: bool,
+) -> Decision<Option<Ticket>> {
+    let disposition = &outcome.disposition;
+    let (reply, said) = match disposition.answer {
+        Answer::Accept => (Reply::Accept, "accept".to_owned()),
+        Answer::Discard => (Reply::Discard, "discard".to_owned()),
+        Answer::Reject => refused(550, "5.7.1", &outcome.text, Reply::Reject, "reject"),
+        Answer::Tempfail => refused(451, "4.7.1", &outcome.text, Reply::Tempfail, "tempfail"),
+    };
+    let mut edits = Vec::new();
+    if disposition.answer == Answer::Accept {
+        edits.extend(removed_recipients(&outcome, envelope));
+        edits.extend(forged_headers(headers));
+        let shown = disposition.shown.and_then(|index| outcome.groups.get(index));
+        if let Some((_, verdict)) = shown.filter(|_| add_headers) {
+            edits.extend(own_headers(&outcome.id, verdict));
+        }
+    }
+    // A tempfail without verdicts leaves no record, so there is nothing to say it was answered.
+    let recorded = !outcome.groups.is_empty();
+    let ticket = Ticket { id: outcome.id, answer: disposition.answer, reply: said };
+    Decision { edits, reply, ticket: recorded.then_some(ticket) }
+}
+
+fn refused(code: u16, status: &str, text: &str, plain: Reply, word: &str) -> (Reply, String) {
+    match ReplyText::sanitised(code, status, text) {
+        Ok(reply) => (Reply::Custom(reply), format!("{word} {code} {status} {text}")),
+        Err(_) => (plain, word.to_owned()),
+    }
+}
+
+fn refusal(code: u16, status: &str, text: &str) -> Reply {
+    ReplyText::sanitised(code, status, text).map_or(Reply::Tempfail, Reply::Custom)
+}
+
+/// Takes the recipients off the mail whose copies are held or refused.
+fn removed_recipients(outcome: &Outcome, envelope: &Envelope) -> Vec<Edit> {
+    let removed: std::collections::HashSet<&str> = outcome
+        .disposition
+        .remove
+        .iter()
+        .filter_map(|&group| outcome.groups.get(group))
+        .flat_map(|(rcpts, _)| rcpts.iter().map(String::as_str))
+        .collect();
+    envelope
+        .recipients
+        .iter()
+        .filter(|path| removed.contains(lossy(&path.address).as_str()))
+        .filter_map(|path| Address::new(&path.address).ok())
+        .map(Edit::DeleteRecipient)
+        .collect()
+}
+
+/// Removes header fields with our names that the mail brought along.
+fn forged_headers(headers: &[Header]) -> Vec<Edit> {
+    let mut seen: std::collections::HashMap<Vec<u8>, u32> = std::collections::HashMap::new();
+    let mut edits = Vec::new();
+    for header in headers {
+        let name = header.name.to_ascii_lowercase();
+        if !name.starts_with(OWN_HEADERS) {
+            continue;
+        }
+        let occurrence = seen.entry(name).or_default();
+        *occurrence += 1;
+        if let Ok(name) = HeaderName::new(&header.name) {
+            edits.push(Edit::ChangeHeader { occurrence: *occurrence, name, value: None });
+        }
+    }
+    edits
+}
+
+/// Says what was decided. Rules are not named: whoever can mail himself would learn them.
+fn own_headers(id: &MailId, verdict: &Verdict) -> Vec<Edit> {
+    let category = verdict.category.map(|c| format!("; category={c}")).unwrap_or_default();
+    let shown = format!("{}; score={}{category}", verdict.action, verdict.score);
+    [(ID_HEADER, id.to_string()), (VERDICT_HEADER, shown)]
+        .into_iter()
+        .filter_map(|(name, value)| {
+            let name = HeaderName::new(name).ok()?;
+            Some(Edit::AddHeader { name, value: HeaderValue::sanitised(value) })
+        })
+        .collect()
+}
+
+fn envelope(envelope: &Envelope) -> MailEnvelope {
+    let connection = &envelope.connection;
+    let (addr, port) = match connection.peer {
+        Peer::Ip { addr, port } => (Some(addr), port),
+        Peer::Unix(_) | Peer::Unknown => (None, 0),
+    };
+    let value = |name| envelope.macros.value(name).filter(|v| !v.is_empty()).map(lossy);
+    // An MTA sends `[address]` for a client without a verified name.
+    let name = Some(lossy(&connection.host)).filter(|n| !n.is_empty() && !n.starts_with('['));
+    MailEnvelope {
+        client: Client {
+            addr,
+            port,
+            name,
+            helo: envelope.helo.as_deref().map(lossy),
+            tls: value("tls_version"),
+            authenticated: value("auth_authen"),
+        },
+        mail_from: lossy(&envelope.sender.address),
+        rcpts: envelope.recipients.iter().map(|path| lossy(&path.address)).collect(),
+    }
+}
+
+/// Addresses are UTF-8 (RFC 6531) or ASCII; others could not be journalled and released as they are.
+fn text(path: &Path) -> Result<(), Reply> {
+    match std::str::from_utf8(&path.address) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(refusal(553, "5.6.7", "Address is neither ASCII nor UTF-8")),
+    }
+}
+
+fn lossy(bytes: impl AsRef<[u8]>) -> String {
+    String::from_utf8_lossy(bytes.as_ref()).into_owned()
+}

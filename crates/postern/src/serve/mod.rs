@@ -1,0 +1,154 @@
+//! `postern serve`: the daemon.
+//!
+//! Start: lock and recover the state, compile the rules in workers, open the control socket, open the
+//! doors, tell the service manager. End, in the reverse order: close the doors and let running mails
+//! finish, then the control socket, then the store.
+
+mod admin;
+mod counters;
+mod door;
+mod notify;
+mod options;
+pub(crate) mod release;
+mod signals;
+
+use crate::config::{Config, Listen};
+use anyhow::{Context, Result};
+use control::RebuildStatus;
+use counters::Counters;
+use door::MilterDoor;
+use filter::{Filter, RulesDir};
+use milter::Listener;
+use release::OwnConnections;
+use smtp::Target;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use store::Store;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// How long requests on the control socket may go on when the daemon ends.
+const ADMIN_DRAIN: Duration = Duration::from_secs(5);
+
+/// What doors and control socket share.
+#[derive(Debug)]
+pub(crate) struct Daemon {
+    pub(crate) store: Store,
+    filter: Filter,
+    own: OwnConnections,
+    target: Target,
+    counters: Counters,
+    rebuild: Mutex<RebuildStatus>,
+    /// Addresses of the doors.
+    doors: Vec<String>,
+    state_dir: PathBuf,
+    rules_dir: PathBuf,
+    min_free: u64,
+    add_headers: bool,
+    admin_uids: BTreeSet<u32>,
+    /// Milliseconds since 1970-01-01 UTC.
+    started: i64,
+}
+
+/// Runs the daemon until SIGTERM or SIGINT. `config_file` is read again at SIGHUP.
+pub(crate) async fn run(config: Config, config_file: Option<PathBuf>) -> Result<()> {
+    let store = open_store(&config).await?;
+    let listeners = bind_doors(&config).await?;
+    let daemon = Arc::new(start(&config, store, &listeners).await?);
+
+    let control = admin::bind(&config.control.socket)
+        .with_context(|| format!("{}: control socket", config.control.socket.display()))?;
+    let stop_admin = CancellationToken::new();
+    let admin = tokio::spawn(admin::serve(
+        control,
+        Arc::clone(&daemon),
+        stop_admin.clone().cancelled_owned(),
+    ));
+
+    let stop_doors = CancellationToken::new();
+    let mut doors = JoinSet::new();
+    for listener in listeners {
+        let door = Arc::new(MilterDoor { daemon: Arc::clone(&daemon) });
+        let options = options::milter(&config);
+        doors.spawn(milter::serve(listener, door, options, stop_doors.clone()));
+    }
+    tracing::info!(version = crate::VERSION, doors = ?daemon.doors, "serving");
+    notify::ready();
+    let watchdog = tokio::spawn(notify::watchdog());
+
+    signals::until_end(&daemon, config_file.as_deref()).await;
+
+    notify::stopping();
+    tracing::info!("draining: running mails finish, no new ones are taken");
+    stop_doors.cancel();
+    while doors.join_next().await.is_some() {}
+    stop_admin.cancel();
+    if tokio::time::timeout(ADMIN_DRAIN, admin).await.is_err() {
+        tracing::warn!("requests on the control socket were cut off");
+    }
+    watchdog.abort();
+    let _ = std::fs::remove_file(&config.control.socket);
+    let store = daemon.store.clone();
+    drop(daemon);
+    tokio::task::spawn_blocking(move || store.close()).await?;
+    tracing::info!("ended");
+    Ok(())
+}
+
+async fn open_store(config: &Config) -> Result<Store> {
+    let options = options::store(config);
+    let (store, recovery) = tokio::task::spawn_blocking(move || Store::open(options)).await??;
+    let found = recovery.sentences();
+    for sentence in &found {
+        tracing::warn!(recovery = sentence, "found at start");
+    }
+    let event = store::Event::Started { version: crate::VERSION.to_owned(), recovery: found };
+    store.append(event).await?;
+    Ok(store)
+}
+
+async fn start(config: &Config, store: Store, listeners: &[Listener]) -> Result<Daemon> {
+    let rules_dir = absolute(&config.rules_dir)?;
+    let state_dir = absolute(&config.state_dir)?;
+    let rules = RulesDir::new(rules_dir.clone(), state_dir.join("rules"));
+    let filter = Filter::start(store.clone(), options::filter(config, rules)?).await;
+    let filter = filter.with_context(|| {
+        format!("{}: the rules cannot be used; `postern rules check` says more", rules_dir.display())
+    })?;
+    let own_uid = rustix::process::geteuid().as_raw();
+    Ok(Daemon {
+        store,
+        filter,
+        own: OwnConnections::default(),
+        target: options::target(config)?,
+        counters: Counters::default(),
+        rebuild: Mutex::default(),
+        doors: listeners.iter().map(ToString::to_string).collect(),
+        state_dir,
+        rules_dir,
+        min_free: config.store.min_free,
+        add_headers: config.headers.add,
+        admin_uids: config.control.uids.iter().copied().chain([0, own_uid]).collect(),
+        started: jiff::Timestamp::now().as_millisecond(),
+    })
+}
+
+async fn bind_doors(config: &Config) -> Result<Vec<Listener>> {
+    let mut listeners = Vec::new();
+    for listen in &config.milter.listen {
+        let listener = match listen {
+            Listen::Tcp(address) => Listener::tcp(*address).await,
+            Listen::Unix(path) => Listener::unix(path, config.milter.socket_mode).await,
+        };
+        listeners.push(listener.with_context(|| {
+            format!("{listen}: cannot listen there; is another milter running?")
+        })?);
+    }
+    Ok(listeners)
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).with_context(|| format!("{}: no such path", path.display()))
+}
