@@ -1,1 +1,229 @@
-fn main() {}
+//! Messages per second through the door with a filter that accepts everything, beside the ceiling:
+//! bare blocking sockets that look at nothing but frame lengths. A connection per mail of 20 KB.
+//!
+//! The two are measured in turns within one run, and their ratio is what counts; the figures
+//! themselves move with the machine and with whatever else it does.
+
+#![allow(
+    clippy::print_stdout,
+    reason = "the report is what this program is for"
+)]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use milter::{
+    Agreement, Asks, Command, Decision, Events, Filter, Frame, FrameCodec, Listener, Offer, Path,
+    Peer, Reply, Response, ServerOptions, Transaction, serve,
+};
+use tokio_util::codec::Decoder;
+use tokio_util::sync::CancellationToken;
+
+const BODY_BYTES: usize = 20_000;
+const CLIENTS: usize = 4;
+const MAILS_PER_CLIENT: usize = 500;
+const ROUNDS: usize = 5;
+
+struct AcceptAll;
+
+impl Filter for AcceptAll {
+    type Ticket = ();
+
+    async fn message(&self, _: Transaction) -> Decision<()> {
+        Decision {
+            edits: Vec::new(),
+            reply: Reply::Accept,
+            ticket: (),
+        }
+    }
+}
+
+fn main() {
+    // `cargo test --benches` runs this, too: then it only shows that it works.
+    let quick = !std::env::args().any(|argument| argument == "--bench");
+    let (rounds, mails) = if quick {
+        (1, 5)
+    } else {
+        (ROUNDS, MAILS_PER_CLIENT)
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let silent = Asks {
+        connect: false,
+        mail: false,
+        rcpt: false,
+    };
+    let ceiling = raw_server();
+    let contestants = [
+        (
+            "door, every question asked",
+            door(&runtime, Asks::default()),
+        ),
+        ("door, only the message", door(&runtime, silent)),
+    ];
+    println!("{CLIENTS} clients, a connection per mail of {BODY_BYTES} bytes, TCP");
+    for (name, address) in contestants {
+        let mut ratios = Vec::new();
+        for _ in 0..rounds {
+            let top = measure(ceiling, mails);
+            let own = measure(address, mails);
+            println!("{name}: {own:.0} messages/s; bare sockets: {top:.0}");
+            ratios.push(own / top);
+        }
+        ratios.sort_by(f64::total_cmp);
+        let at = |index: usize| ratios.get(index).copied().unwrap_or(f64::NAN) * 100.0;
+        println!(
+            "{name}: {:.0} / {:.0} / {:.0} % of bare sockets (min / median / max)",
+            at(0),
+            at(ratios.len() / 2),
+            at(ratios.len() - 1),
+        );
+    }
+}
+
+fn door(runtime: &tokio::runtime::Runtime, asks: Asks) -> SocketAddr {
+    let listener = runtime
+        .block_on(Listener::tcp(([127, 0, 0, 1], 0).into()))
+        .expect("a free port");
+    let address = listener.local_addr().expect("a TCP address");
+    let options = ServerOptions {
+        asks,
+        ..ServerOptions::default()
+    };
+    let shutdown = CancellationToken::new();
+    runtime.spawn(serve(listener, Arc::new(AcceptAll), options, shutdown));
+    address
+}
+
+/// Messages per second.
+fn measure(address: SocketAddr, mails: usize) -> f64 {
+    let start = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                let dialogue = dialogue();
+                for _ in 0..mails {
+                    deliver(address, &dialogue);
+                }
+            });
+        }
+    });
+    (CLIENTS * mails) as f64 / start.elapsed().as_secs_f64()
+}
+
+fn dialogue() -> Vec<Command> {
+    let text = Bytes::from_static;
+    let mut commands = vec![
+        Command::Connect {
+            host: text(b"client.example"),
+            peer: Peer::Unknown,
+        },
+        Command::Helo(text(b"client.example")),
+        Command::Mail(Path::new("sender@example.org")),
+        Command::Rcpt(Path::new("recipient@example.net")),
+        Command::Data,
+    ];
+    for number in 0..15 {
+        commands.push(Command::Header {
+            name: format!("X-Field-{number}").into(),
+            value: text(b" a value of the usual length, more or less"),
+        });
+    }
+    commands.extend([
+        Command::EndOfHeaders,
+        Command::Body(vec![b'x'; BODY_BYTES].into()),
+        Command::EndOfMessage(Bytes::new()),
+    ]);
+    commands
+}
+
+/// One mail on a connection of its own; what needs no answer is written with what does.
+fn deliver(address: SocketAddr, dialogue: &[Command]) {
+    let mut stream = TcpStream::connect(address).expect("the server listens");
+    stream.set_nodelay(true).expect("a socket option");
+    let mut buffer = BytesMut::new();
+    let mut pending = BytesMut::new();
+    Command::Negotiate(Offer::POSTFIX).encode(&mut pending);
+    let Response::Negotiated { taken, .. } = exchange(&mut stream, &mut pending, &mut buffer)
+    else {
+        panic!("no answer to the offer");
+    };
+    let agreement = Agreement::from(taken);
+    let mut last = Response::Continue;
+    for command in dialogue {
+        command.encode(&mut pending);
+        if agreement.expects_answer(command) {
+            last = exchange(&mut stream, &mut pending, &mut buffer);
+        }
+    }
+    assert_eq!(last, Response::Accept);
+    Command::Quit.encode(&mut pending);
+    stream.write_all(&pending).expect("the server reads");
+}
+
+fn exchange(stream: &mut TcpStream, pending: &mut BytesMut, buffer: &mut BytesMut) -> Response {
+    stream.write_all(pending).expect("the server reads");
+    pending.clear();
+    let frame = read_frame(stream, buffer).expect("the server answers");
+    Response::parse(frame).expect("a response")
+}
+
+fn read_frame(stream: &mut TcpStream, buffer: &mut BytesMut) -> Option<Frame> {
+    let mut chunk = [0; 65_536];
+    loop {
+        if let Some(frame) = FrameCodec::default().decode(buffer).expect("frames") {
+            return Some(frame);
+        }
+        match stream.read(&mut chunk).expect("the peer writes") {
+            0 => return None,
+            length => buffer.extend_from_slice(chunk.get(..length)?),
+        }
+    }
+}
+
+/// A waiting thread per client that answers what must be answered, and nothing else.
+fn raw_server() -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let address = listener.local_addr().expect("a TCP address");
+    for _ in 0..CLIENTS {
+        let listener = listener.try_clone().expect("a file descriptor");
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                answer_all(stream.expect("a connection"));
+            }
+        });
+    }
+    address
+}
+
+fn answer_all(mut stream: TcpStream) {
+    stream.set_nodelay(true).expect("a socket option");
+    let silent = Offer {
+        events: Offer::POSTFIX
+            .events
+            .difference(Events::from_wire(0x7F) | Events::NO_DATA | Events::REJECTED_RECIPIENTS),
+        ..Offer::POSTFIX
+    };
+    let mut negotiated = BytesMut::new();
+    Response::Negotiated {
+        taken: silent,
+        macros: Vec::new(),
+    }
+    .encode(&mut negotiated);
+    let mut buffer = BytesMut::new();
+    while let Some(frame) = read_frame(&mut stream, &mut buffer) {
+        let answer: &[u8] = match frame.code {
+            b'O' => &negotiated,
+            b'E' => b"\0\0\0\x01a",
+            b'Q' => return,
+            _ => continue,
+        };
+        stream.write_all(answer).expect("the client reads");
+    }
+}

@@ -13,13 +13,13 @@ use tokio_util::sync::CancellationToken;
 use crate::answer::{encode_decision, response};
 use crate::command::Command;
 use crate::envelope::{Envelope, Transaction, shown_queue_id};
-use crate::filter::{Answered, Decision, Filter, Reply};
+use crate::filter::{Answered, Decision, Filter, Limit, Reply};
 use crate::frame::{Frame, FrameError};
 use crate::incoming::Incoming;
 use crate::message::{Message, Spill};
 use crate::options::ServerOptions;
 use crate::response::Response;
-use crate::session::{Question, Session, Step, Violation};
+use crate::session::{Phase, Question, Session, Step, Violation};
 use crate::stream::FramedStream;
 use crate::text::ReplyText;
 
@@ -31,6 +31,8 @@ pub(crate) struct Door<F> {
     options: Arc<ServerOptions>,
     session: Session,
     spill: SpillState,
+    /// The queue id of the message that is being answered, for log lines.
+    answering: Option<String>,
     /// Cancelled: close when no transaction is running.
     draining: CancellationToken,
     /// Cancelled: close as soon as possible.
@@ -83,6 +85,7 @@ impl<F: Filter> Door<F> {
             filter,
             options,
             spill: SpillState::Nowhere,
+            answering: None,
             draining,
             cut,
         }
@@ -91,16 +94,19 @@ impl<F: Filter> Door<F> {
     /// Serves the connection to its end.
     pub(crate) async fn run(mut self) {
         if let Err(end) = self.serve().await {
-            let queue_id = shown_queue_id(self.session.envelope());
             let peer = &self.peer;
+            let queue_id = self
+                .answering
+                .take()
+                .unwrap_or_else(|| shown_queue_id(self.session.envelope()).to_string());
             match end {
                 End::Violation(Violation::Negotiation(error)) => {
                     tracing::error!(%peer, %error, "no agreement with the MTA; closing");
                 }
                 End::Violation(error) => {
-                    tracing::warn!(%peer, %queue_id, %error, "closing the connection");
+                    tracing::warn!(%peer, queue_id, %error, "closing the connection");
                 }
-                end => tracing::info!(%peer, %queue_id, error = %end, "connection ended"),
+                end => tracing::info!(%peer, queue_id, error = %end, "connection ended"),
             }
         }
         let _ = self.stream.shutdown().await;
@@ -108,6 +114,7 @@ impl<F: Filter> Door<F> {
 
     async fn serve(&mut self) -> Result<(), End> {
         while let Some(frame) = self.next_frame().await? {
+            self.answering = None;
             let command = Command::parse(frame).map_err(Violation::from)?;
             match self.session.receive(command)? {
                 Step::Ask(question) => {
@@ -158,7 +165,8 @@ impl<F: Filter> Door<F> {
         }));
         let reply = reply.unwrap_or_else(|_| {
             let queue_id = shown_queue_id(envelope);
-            tracing::error!(peer = %self.peer, %queue_id, ?question, "the filter panicked");
+            let stage = question.name();
+            tracing::error!(peer = %self.peer, %queue_id, stage, "the filter panicked");
             Reply::Tempfail
         });
         self.session.decide(question, reply)
@@ -169,6 +177,7 @@ impl<F: Filter> Door<F> {
         let spill = std::mem::replace(&mut self.spill, SpillState::Nowhere);
         let envelope = incoming.envelope;
         let queue_id = shown_queue_id(Some(&envelope)).to_string();
+        self.answering = Some(queue_id.clone());
         if let Some(limit) = incoming.over_limit {
             tracing::warn!(peer = %self.peer, queue_id, %limit, "message over the limit");
             let reply = self.over_limit(&envelope, limit);
@@ -205,7 +214,7 @@ impl<F: Filter> Door<F> {
         }
     }
 
-    fn over_limit(&self, envelope: &Envelope, limit: crate::filter::Limit) -> Reply {
+    fn over_limit(&self, envelope: &Envelope, limit: Limit) -> Reply {
         catch_unwind(AssertUnwindSafe(|| self.filter.over_limit(envelope, limit))).unwrap_or_else(
             |_| {
                 let queue_id = shown_queue_id(Some(envelope));
@@ -253,7 +262,7 @@ impl<F: Filter> Door<F> {
             Command::Quit => Ok(Work::Gone),
             command => Err(Violation::OutOfOrder {
                 command: command.name(),
-                phase: crate::session::Phase::Body,
+                phase: Phase::Body,
             }
             .into()),
         }

@@ -184,3 +184,20 @@ impl fmt::Display for Shown<'_> {
 pub(crate) fn shown_queue_id(envelope: Option<&Envelope>) -> Shown<'_> {
     Shown(envelope.and_then(Envelope::queue_id).unwrap_or(b"-"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_bytes_are_escaped_and_cut_in_a_log_line() {
+        let hostile = Shown(b"4B\x1b[2J\r\nX: \xff\"");
+        assert_eq!(hostile.to_string(), r#"4B\x1b[2J\r\nX: \xff\""#);
+        let long = Shown(&[b'x'; 1_000]).to_string();
+        assert!(
+            long.ends_with("x... (1000 bytes)") && long.len() < 250,
+            "{long}"
+        );
+        assert_eq!(shown_queue_id(None).to_string(), "-");
+    }
+}

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::door::Door;
@@ -40,7 +40,7 @@ pub async fn serve<F: Filter>(
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            Some(_) = server.connections.join_next() => (),
+            Some(ended) = server.connections.join_next() => log_panic(ended),
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => server.open(stream, peer),
                 Err(error) => server.pause(&error).await,
@@ -96,7 +96,11 @@ impl<F: Filter> Server<F> {
     async fn drain(mut self) {
         let open = self.connections.len();
         tracing::info!(open, "draining");
-        let all = async { while self.connections.join_next().await.is_some() {} };
+        let all = async {
+            while let Some(ended) = self.connections.join_next().await {
+                log_panic(ended);
+            }
+        };
         if tokio::time::timeout(self.options.drain_timeout, all)
             .await
             .is_ok()
@@ -108,5 +112,12 @@ impl<F: Filter> Server<F> {
         self.cut.cancel();
         // What remains is one write each, and that is bounded.
         while self.connections.join_next().await.is_some() {}
+    }
+}
+
+/// The filter's panics are caught where it is asked, so this is one of our own.
+fn log_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a connection's task failed; the MTA defers its message");
     }
 }

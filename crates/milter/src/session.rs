@@ -85,6 +85,17 @@ pub(crate) enum Question {
     Rcpt(Path),
 }
 
+impl Question {
+    /// The stage, for a log line.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Mail => "mail",
+            Self::Rcpt(_) => "rcpt",
+        }
+    }
+}
+
 /// One connection of an MTA.
 #[derive(Debug)]
 pub(crate) struct Session {
