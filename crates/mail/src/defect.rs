@@ -99,9 +99,9 @@ pub enum Defect {
     UnknownTransferEncoding,
     /// A multipart without closing delimiter.
     Unterminated,
-    /// The readings of an ambiguous part are more, or larger, than the bound; the rest is missing.
+    /// The other readings of ambiguous parts are more, or larger, than the bound; some are missing.
     ViewLimit {
-        /// Bytes allowed for views.
+        /// Parts, or bytes of views and alternatives, allowed.
         bound: usize,
     },
 }
@@ -176,7 +176,6 @@ impl Defect {
                 | Defect::EncodedWordInParameter
                 | Defect::FallbackDelimiter
                 | Defect::LeadingBlankLine
-                | Defect::MalformedTransferEncoding
                 | Defect::MissingDelimiter
                 | Defect::UndeclaredBoundary
                 | Defect::UnknownTransferEncoding

@@ -246,3 +246,98 @@ fn strip_line_end(content: &[u8]) -> &[u8] {
         None => content.strip_suffix(b"\r").unwrap_or(content),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces_of(body: &str, boundary: &str) -> Vec<(Place, String)> {
+        let split = split(body.as_bytes(), &[boundary.as_bytes()], 100).unwrap_or_default();
+        let text = |piece: &Piece| body.get(piece.range.clone()).unwrap_or_default().to_owned();
+        split
+            .pieces
+            .iter()
+            .map(|piece| (piece.place, text(piece)))
+            .collect()
+    }
+
+    fn parts_of(body: &str, boundary: &str) -> Vec<String> {
+        let pieces = pieces_of(body, boundary).into_iter();
+        pieces
+            .filter(|(place, _)| *place == Place::Part)
+            .map(|(_, text)| text)
+            .collect()
+    }
+
+    #[test]
+    fn the_line_end_before_a_delimiter_belongs_to_it() {
+        for body in [
+            "--b\none\n--b\ntwo\n--b--\n",
+            "--b\r\none\r\n--b\r\ntwo\r\n--b--",
+            "--b\rone\r--b\rtwo\r--b--",
+        ] {
+            assert_eq!(parts_of(body, "b"), ["one", "two"], "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_longer_boundary_is_another_one() {
+        assert_eq!(
+            parts_of("--b\none\n--bc\ntwo\n--b--", "b"),
+            ["one\n--bc\ntwo"]
+        );
+    }
+
+    #[test]
+    fn blanks_around_a_delimiter_are_accepted() {
+        let body = "--b \t\none\n  --b\ntwo\n--b-- \n";
+        assert_eq!(parts_of(body, "b"), ["one", "two"]);
+        assert!(split(body.as_bytes(), &[b"b"], 9).is_some_and(|split| split.fallback));
+    }
+
+    #[test]
+    fn delimiters_inside_of_lines_count_only_without_others() {
+        assert_eq!(parts_of("x--b\none\ny--b--", "b"), ["one\ny"]);
+        assert_eq!(
+            parts_of("--b\none x--b\ntwo\n--b--", "b"),
+            ["one x--b\ntwo"]
+        );
+    }
+
+    #[test]
+    fn text_around_the_parts_is_kept_unless_blank() {
+        let found = pieces_of("before\n--b\none\n--b--\nafter\n", "b");
+        let places: Vec<Place> = found.iter().map(|(place, _)| *place).collect();
+        assert_eq!(places, [Place::Preamble, Place::Part, Place::Epilogue]);
+        assert_eq!(pieces_of(" \n--b\none\n--b--\n \n", "b").len(), 1);
+    }
+
+    #[test]
+    fn the_last_piece_beyond_the_limit_goes_to_the_end() {
+        let body = "--b\n1\n--b\n2\n--b\n3\n--b--\n";
+        let found = split(body.as_bytes(), &[b"b"], 2).expect("delimiters");
+        assert!(found.overflow);
+        assert_eq!(
+            found.pieces.last().map(|piece| piece.range.end),
+            Some(body.len())
+        );
+        assert_eq!(found.pieces.len(), 2);
+    }
+
+    #[test]
+    fn boundaries_used_in_turn_split_together() {
+        let body = b"--a\n1\n--b\n2\n--a--\n";
+        let found = split(body, &[b"a", b"b"], 9).expect("delimiters");
+        assert_eq!(found.pieces.len(), 2);
+    }
+
+    #[test]
+    fn a_body_without_delimiter_is_not_split() {
+        assert_eq!(
+            split(b"text", &[b"b"], 9).map(|split| split.pieces.len()),
+            None
+        );
+        assert!(!occurs(b"--bc", b"b"));
+        assert!(occurs(b"--b", b"b"));
+    }
+}

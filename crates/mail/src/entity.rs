@@ -2,7 +2,8 @@
 //! disagree.
 
 use crate::defect::note;
-use crate::params::{Value, tokens, without_comments};
+use crate::lexical::{tokens, without_comments};
+use crate::params::Value;
 use crate::section::{MIME_FIELDS, Section, field_name};
 use crate::{Defect, Header, NameSource, PartName, TransferEncoding, values};
 
@@ -156,7 +157,8 @@ impl Entity {
             let source = if reading.extended { extended } else { plain };
             self.push_name(source, &reading.text);
         }
-        if let Some(text) = values::parameter(raw, parameter) {
+        let strict = values::parameter(raw, parameter);
+        if let Some(text) = strict.filter(|text| !text.contains(char::REPLACEMENT_CHARACTER)) {
             self.push_name(plain, &text);
         }
     }

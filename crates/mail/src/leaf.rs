@@ -23,20 +23,32 @@ const MIN_BASE64_DIGITS: usize = 24;
 
 /// A decoded body.
 pub(crate) struct Content<'x> {
+    /// Some alternative did not fit into the budget.
+    pub(crate) exceeds_budget: bool,
+    budget: usize,
     pub(crate) encoding: TransferEncoding,
     pub(crate) body: Cow<'x, [u8]>,
     pub(crate) alternatives: Vec<Alternative>,
 }
 
-/// Decodes a body as the entity declares, and in every other way that is plausible.
-pub(crate) fn decode<'x>(entity: &mut Entity, kind: PartKind, raw: &'x [u8]) -> Content<'x> {
+/// Decodes a body as the entity declares, and in every other way that is plausible, as long as the
+/// results fit into `budget` bytes.
+pub(crate) fn decode<'x>(
+    entity: &mut Entity,
+    kind: PartKind,
+    raw: &'x [u8],
+    budget: &mut usize,
+) -> Content<'x> {
     let encoding = entity.encoding;
     let (body, malformed) = values::transfer_decode(encoding, raw);
     let mut content = Content {
+        exceeds_budget: false,
+        budget: *budget,
         encoding,
         body,
         alternatives: Vec::new(),
     };
+    let malformed = malformed || (encoding == TransferEncoding::Base64 && has_inner_padding(raw));
     if malformed {
         note(&mut entity.defects, Defect::MalformedTransferEncoding);
         match encoding {
@@ -51,6 +63,7 @@ pub(crate) fn decode<'x>(entity: &mut Entity, kind: PartKind, raw: &'x [u8]) -> 
     if encoding != TransferEncoding::Base64 {
         content.push_undeclared(entity, kind, raw);
     }
+    *budget = content.budget;
     content
 }
 
@@ -117,7 +130,7 @@ impl Content<'_> {
 
     fn push_base64(&mut self, raw: &[u8]) {
         self.push(Decoding::Base64, base64(raw, Padding::Restarts));
-        if memchr::memchr(b'=', raw.trim_ascii_end().strip_suffix(b"=").unwrap_or(raw)).is_some() {
+        if has_inner_padding(raw) {
             self.push(Decoding::Base64UntilPadding, base64(raw, Padding::Ends));
             self.push(
                 Decoding::Base64IgnoringPadding,
@@ -132,8 +145,15 @@ impl Content<'_> {
                 .alternatives
                 .iter()
                 .any(|alternative| alternative.bytes == bytes);
-        if !bytes.is_empty() && !known && self.alternatives.len() < MAX_ALTERNATIVES {
-            self.alternatives.push(Alternative { how, bytes });
+        if bytes.is_empty() || known || self.alternatives.len() >= MAX_ALTERNATIVES {
+            return;
+        }
+        match self.budget.checked_sub(bytes.len()) {
+            Some(left) => {
+                self.budget = left;
+                self.alternatives.push(Alternative { how, bytes });
+            }
+            None => self.exceeds_budget = true,
         }
     }
 }
@@ -184,6 +204,14 @@ fn base64_line(line: &[u8]) -> Line {
         true if BLOCK_LINE_BYTES.contains(&line.len()) => Line::Full,
         true => Line::Short,
     }
+}
+
+/// Whether base64 goes on after padding. Readers end there, skip it, or start anew.
+fn has_inner_padding(base64: &[u8]) -> bool {
+    memchr::memchr(b'=', base64).is_some_and(|padding| {
+        let rest = base64.get(padding..).unwrap_or_default();
+        rest.iter().any(|&byte| base64_value(byte).is_some())
+    })
 }
 
 /// Whether a text is base64 from start to end, padding included, and not just a word.

@@ -14,10 +14,12 @@
 
 mod defect;
 mod delimiter;
+mod describe;
 mod entity;
 mod envelope;
 mod header;
 mod leaf;
+mod lexical;
 mod limits;
 mod mailbox;
 mod message;
@@ -28,6 +30,7 @@ mod structure;
 mod transfer;
 mod undeclared;
 mod values;
+mod views;
 
 pub use defect::Defect;
 pub use envelope::{Client, Envelope};

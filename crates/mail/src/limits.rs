@@ -13,7 +13,8 @@ pub struct Limits {
     pub message_bytes: usize,
     /// Header fields in one header section. Default: 1,000.
     pub headers: usize,
-    /// Bytes of one header section that are kept as fields. Default: 256 KiB.
+    /// Bytes of one header section that are kept as fields; of one field, a quarter of it.
+    /// Default: 256 KiB.
     pub header_bytes: usize,
     /// Parts of one message, views included; nested messages count as one part. Default: 1,000.
     pub parts: usize,

@@ -4,10 +4,9 @@
 //! mail-parser gives the one reading of the RFCs; this module gives the candidates. Ambiguity about
 //! them is what most of the published bypasses of mail filters are made of.
 
-use std::ops::Range;
-
 use memchr::memchr2;
 
+use crate::lexical::{tokens, without_comments};
 use crate::values;
 
 /// Parameters taken from one value. ClamAV allows 256, too; mail-parser's own reading goes further.
@@ -198,7 +197,7 @@ impl Param {
         push_new(spellings, trimmed.to_vec());
         if !self.quoted {
             // Where an unquoted value ends is anyone's guess: at a blank, comma, quote or comment.
-            for stop in [&b" \t"[..], b",", b"\"", b"("] {
+            for stop in [&b" \t"[..], b",", b"\"", b"()"] {
                 let end = trimmed.iter().position(|byte| stop.contains(byte));
                 push_new(
                     spellings,
@@ -328,63 +327,6 @@ impl Iterator for Scan<'_> {
     }
 }
 
-/// The lower-case tokens of a list: `"base64", 7bit` gives `base64` and `7bit`.
-pub(crate) fn tokens(value: &[u8]) -> impl Iterator<Item = String> + '_ {
-    value
-        .split(|byte| matches!(byte, b',' | b';' | b' ' | b'\t' | b'"' | b'\''))
-        .filter(|token| !token.is_empty())
-        .map(|token| String::from_utf8_lossy(token).to_ascii_lowercase())
-        // `multipart / mixed` is three words and one token.
-        .fold(Vec::<String>::new(), |mut joined, token| {
-            match joined.last_mut() {
-                Some(last) if last.ends_with('/') || token.starts_with('/') => {
-                    last.push_str(&token)
-                }
-                _ => joined.push(token),
-            }
-            joined
-        })
-        .into_iter()
-}
-
-/// A copy without comments (RFC 5322 section 3.2.2). Quoted strings are left alone, and so is a
-/// parenthesis that is never closed.
-pub(crate) fn without_comments(value: &[u8]) -> Vec<u8> {
-    let mut clean = Vec::with_capacity(value.len());
-    let mut at = 0;
-    for comment in comments(value) {
-        clean.extend_from_slice(value.get(at..comment.start).unwrap_or_default());
-        at = comment.end;
-    }
-    clean.extend_from_slice(value.get(at..).unwrap_or_default());
-    clean
-}
-
-/// The comments of a value, outermost ones only, in order. One pass, however they are nested.
-fn comments(value: &[u8]) -> Vec<Range<usize>> {
-    let mut found: Vec<Range<usize>> = Vec::new();
-    let mut open = Vec::new();
-    let mut quoted = false;
-    let mut escaped = false;
-    for (at, &byte) in value.iter().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = quoted || !open.is_empty(),
-            b'"' if open.is_empty() => quoted = !quoted,
-            b'(' if !quoted => open.push(at),
-            b')' if !quoted => {
-                if let Some(start) = open.pop() {
-                    // It swallows the comments inside, which are the last ones found.
-                    while found.pop_if(|inner| inner.start > start).is_some() {}
-                    found.push(start..at + 1);
-                }
-            }
-            _ => {}
-        }
-    }
-    found
-}
-
 fn strip_field_name<'v>(value: &'v [u8], field: &str) -> Option<&'v [u8]> {
     let value = value.trim_ascii_start();
     let (name, rest) = value.split_at_checked(field.len())?;
@@ -463,14 +405,4 @@ impl IsBlank for Reading {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn readings(value: &str, name: &str) -> Vec<String> {
-        Value::parse(value.as_bytes(), "content-type")
-            .readings(name)
-            .into_iter()
-            .map(|reading| reading.text)
-            .collect()
-    }
-}
+mod tests;

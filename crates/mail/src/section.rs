@@ -9,6 +9,9 @@ use crate::{Defect, Header, Limits};
 /// attachment behind a thousand fields.
 const MIME_FIELDS_BEYOND_LIMIT: usize = 16;
 
+/// One field may have this share of the bytes of a section, so that none can crowd out the others.
+const FIELD_SHARE: usize = 4;
+
 /// A header section.
 #[derive(Debug, Default)]
 pub(crate) struct Section<'x> {
@@ -30,6 +33,7 @@ pub(crate) fn scan<'x>(entity: &'x [u8], root: bool, limits: &Limits) -> Section
         section: Section::default(),
         first_invalid: None,
         trailing_invalid: None,
+        has_fields: false,
         kept: 0,
         beyond: 0,
         resumed: 0,
@@ -47,6 +51,8 @@ struct Scan<'x, 'l> {
     first_invalid: Option<usize>,
     /// Start of the first line that is no field after the last field.
     trailing_invalid: Option<usize>,
+    /// There are fields, whether they were kept or not.
+    has_fields: bool,
     /// Bytes of the fields that were kept.
     kept: usize,
     /// MIME fields taken beyond the limit.
@@ -140,6 +146,7 @@ impl<'x> Scan<'x, '_> {
         let first_line = self.entity.get(at..next).unwrap_or_default();
         match memchr(b':', first_line) {
             Some(colon) => {
+                self.has_fields = true;
                 self.trailing_invalid = None;
                 self.push(field, colon);
             }
@@ -178,23 +185,18 @@ impl<'x> Scan<'x, '_> {
     /// Cuts a value at the limits of a section; `None` drops the field. The flag is set for a MIME
     /// field that was taken although the limit is reached.
     fn within_limit(&mut self, name: &[u8], value: &'x [u8]) -> Option<(&'x [u8], bool)> {
+        let field_bytes = self.limits.header_bytes / FIELD_SHARE;
+        let cut = value.get(..field_bytes).unwrap_or(value);
+        if cut.len() < value.len() {
+            self.note_limit(field_bytes);
+        }
         let left = self.limits.header_bytes.saturating_sub(self.kept);
         if self.section.fields.len() >= self.limits.headers {
-            note(
-                &mut self.section.defects,
-                Defect::HeaderLimit {
-                    bound: self.limits.headers,
-                },
-            );
-        } else if name.len().saturating_add(value.len()) > left {
-            note(
-                &mut self.section.defects,
-                Defect::HeaderLimit {
-                    bound: self.limits.header_bytes,
-                },
-            );
+            self.note_limit(self.limits.headers);
+        } else if name.len().saturating_add(cut.len()) > left {
+            self.note_limit(self.limits.header_bytes);
         } else {
-            return Some((value, false));
+            return Some((cut, false));
         }
         let is_mime = MIME_FIELDS
             .iter()
@@ -202,8 +204,12 @@ impl<'x> Scan<'x, '_> {
         if !is_mime || self.beyond >= MIME_FIELDS_BEYOND_LIMIT {
             return None;
         }
-        let cut = self.limits.header_bytes / MIME_FIELDS_BEYOND_LIMIT;
-        Some((value.get(..cut).unwrap_or(value), true))
+        let field_bytes = self.limits.header_bytes / MIME_FIELDS_BEYOND_LIMIT;
+        Some((value.get(..field_bytes).unwrap_or(value), true))
+    }
+
+    fn note_limit(&mut self, bound: usize) {
+        note(&mut self.section.defects, Defect::HeaderLimit { bound });
     }
 
     fn note_bytes(&mut self, field: &[u8]) {
@@ -227,7 +233,7 @@ impl<'x> Scan<'x, '_> {
             .unwrap_or_default()
             .trim_ascii()
             .is_empty();
-        if self.section.fields.is_empty() {
+        if !self.has_fields {
             // Text before the blank line, if any, is no header, so it is content.
             self.section.body = self.first_invalid.unwrap_or(self.section.body);
             if root {

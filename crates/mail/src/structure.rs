@@ -8,15 +8,17 @@
 use std::borrow::Cow;
 
 use crate::defect::note;
-use crate::delimiter::{Piece, Place, Split, occurs, split};
+use crate::delimiter::{Piece, Place, Split, split};
+use crate::describe::{described_part, kind_of, plain_part, role_of};
 use crate::entity::{Entity, is_multipart};
+use crate::leaf::{self, Content};
 use crate::section::{self, Section};
-use crate::undeclared;
-use crate::{Defect, Limits, Part, PartKind, PartRole, TransferEncoding, leaf, values};
+use crate::views::Reading;
+use crate::{Defect, Limits, Part, PartKind, PartRole, undeclared, values};
 
-/// Bytes of views per byte of message: each ambiguous part is read a second and a third time, but
-/// not once more for every multipart around it.
-const VIEW_FACTOR: usize = 2;
+/// Bytes of views and of other decodings per byte of message: an ambiguous part is read some more
+/// times, but not once more for every multipart around it.
+const VIEW_FACTOR: usize = 3;
 /// Bytes of views that a small message may always have.
 const MIN_VIEW_BYTES: usize = 64 << 10;
 
@@ -53,35 +55,19 @@ pub(crate) fn whole(raw: &[u8]) -> Part<'_> {
 
 /// An entity that waits to become a part.
 #[derive(Debug, Clone)]
-struct Job<'x> {
-    entity: &'x [u8],
-    parent: Option<usize>,
-    depth: usize,
-    path: String,
-    place: Place,
+pub(crate) struct Job<'x> {
+    pub(crate) entity: &'x [u8],
+    pub(crate) parent: Option<usize>,
+    pub(crate) depth: usize,
+    pub(crate) path: String,
+    pub(crate) place: Place,
     /// The media type where none is declared.
-    default_type: &'static str,
+    pub(crate) default_type: &'static str,
     /// The part around it is a `multipart/related`.
-    related: bool,
-    reading: Reading,
+    pub(crate) related: bool,
+    pub(crate) reading: Reading,
     /// Inside a view: no further views from here.
-    in_view: bool,
-}
-
-/// How an entity is read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Reading {
-    Main,
-    /// As a multipart with this boundary.
-    Boundary(Vec<u8>),
-    /// As a multipart with all its declared boundaries at once.
-    AllBoundaries,
-    /// As a leaf of this media type.
-    Leaf(String),
-    /// With a body that begins here.
-    Body(usize),
-    /// As a message of its own, made from these bytes.
-    Message(Vec<u8>),
+    pub(crate) in_view: bool,
 }
 
 impl<'x> Job<'x> {
@@ -104,17 +90,18 @@ impl<'x> Job<'x> {
     }
 }
 
-struct Builder<'x, 'l> {
+pub(crate) struct Builder<'x, 'l> {
     raw: &'x [u8],
-    limits: &'l Limits,
-    parts: Vec<Part<'x>>,
-    defects: Vec<Defect>,
+    pub(crate) limits: &'l Limits,
+    pub(crate) parts: Vec<Part<'x>>,
+    pub(crate) defects: Vec<Defect>,
     /// Entities still to take apart; the next one is last.
     pending: Vec<Job<'x>>,
-    /// Views wait until the main reading is complete, so that they take no part from it.
-    views: Vec<Job<'x>>,
-    view_bytes: usize,
-    view_bytes_left: usize,
+    /// Views. They wait until the main reading is complete, so that they take no part from it.
+    pub(crate) views: Vec<Job<'x>>,
+    /// Bytes allowed for views and for other decodings.
+    pub(crate) view_bytes: usize,
+    pub(crate) view_bytes_left: usize,
 }
 
 impl<'x> Builder<'x, '_> {
@@ -171,7 +158,7 @@ impl<'x> Builder<'x, '_> {
             _ => PartRole::Preamble,
         };
         let mut entity = Entity::default();
-        let content = leaf::decode(&mut entity, part.kind, job.entity);
+        let content = self.decode(&mut entity, part.kind, job.entity);
         part.alternatives = content.alternatives;
         part.names = entity.names;
         part.defects = entity.defects;
@@ -216,25 +203,14 @@ impl<'x> Builder<'x, '_> {
         }
     }
 
-    /// Views for readers that find another end of the header section, or other fields in it.
-    fn push_section_views(&mut self, job: &Job<'x>, section: &Section<'x>) {
-        let index = self.parts.len();
-        if let Some(start) = section.early_body {
-            self.push_view(job, index, Reading::Body(start));
-        }
-        if section.has_bare_cr {
-            let normal = undeclared::with_line_feeds(job.entity);
-            self.push_view(job, index, Reading::Message(normal));
-        }
-    }
-
     /// Splits a body if the entity is a multipart in this reading.
     fn split(&mut self, job: &Job<'x>, entity: &mut Entity, body: &'x [u8]) -> Option<Split> {
         if let Reading::Leaf(media) = &job.reading {
             entity.types = vec![media.clone()];
             return None;
         }
-        if !is_multipart(entity.declared_type()) {
+        let is_forced = matches!(job.reading, Reading::Boundary(_));
+        if !is_forced && !is_multipart(entity.declared_type()) {
             self.push_undeclared_view(job, entity, body);
             return None;
         }
@@ -252,116 +228,11 @@ impl<'x> Builder<'x, '_> {
         split(body, &chosen, self.pieces_left())
     }
 
-    /// The boundaries to split at in this reading; the others that occur become views.
-    fn boundaries(&mut self, job: &Job<'x>, entity: &mut Entity, body: &'x [u8]) -> Vec<Vec<u8>> {
-        if let Reading::Boundary(boundary) = &job.reading {
-            return vec![boundary.clone()];
-        }
-        let mut found: Vec<Vec<u8>> = entity
-            .boundaries
-            .iter()
-            .filter(|boundary| occurs(body, boundary))
-            .cloned()
-            .collect();
-        if job.reading == Reading::AllBoundaries {
-            return found;
-        }
-        if found.is_empty() {
-            self.push_encoded_view(job, entity, body);
-            match undeclared::boundary(body) {
-                Some(boundary) => {
-                    note(&mut entity.defects, Defect::UndeclaredBoundary);
-                    found.push(boundary);
-                }
-                None => note(&mut entity.defects, Defect::MissingDelimiter),
-            }
-        }
-        let index = self.parts.len();
-        for other in found.iter().skip(1) {
-            self.push_view(job, index, Reading::Boundary(other.clone()));
-        }
-        if found.len() > 1 {
-            self.push_view(job, index, Reading::AllBoundaries);
-        }
-        for media in entity
-            .types
-            .clone()
-            .into_iter()
-            .filter(|media| !is_multipart(media))
-        {
-            self.push_view(job, index, Reading::Leaf(media));
-        }
-        found.truncate(1);
-        found
-    }
-
     /// How many pieces a split may have. One above what is left, so that the limit is noticed.
     fn pieces_left(&self) -> usize {
         self.max_parts()
             .saturating_sub(self.parts.len())
             .saturating_add(1)
-    }
-
-    fn push_undeclared_view(&mut self, job: &Job<'x>, entity: &mut Entity, body: &'x [u8]) {
-        if job.reading != Reading::Main || !entity.declared_type().starts_with("text/") {
-            return;
-        }
-        if let Some(boundary) = undeclared::boundary(body) {
-            note(&mut entity.defects, Defect::UndeclaredBoundary);
-            self.push_view(job, self.parts.len(), Reading::Boundary(boundary));
-        }
-    }
-
-    /// A multipart must not be encoded (RFC 2045 section 6.4), but some readers decode it.
-    fn push_encoded_view(&mut self, job: &Job<'x>, entity: &mut Entity, body: &'x [u8]) {
-        let encoding = entity.encoding;
-        if !matches!(
-            encoding,
-            TransferEncoding::Base64 | TransferEncoding::QuotedPrintable
-        ) {
-            return;
-        }
-        let (decoded, _) = values::transfer_decode(encoding, body);
-        if let Some(boundary) = entity
-            .boundaries
-            .iter()
-            .find(|boundary| occurs(&decoded, boundary))
-        {
-            note(&mut entity.defects, Defect::EncodedMultipart);
-            let message = undeclared::multipart_message(boundary, &decoded);
-            self.push_view(job, self.parts.len(), Reading::Message(message));
-        }
-    }
-
-    /// Queues another reading of the entity of part `of`, if there is room for it.
-    fn push_view(&mut self, job: &Job<'x>, of: usize, reading: Reading) {
-        if job.in_view {
-            return;
-        }
-        let Some(left) = self.view_bytes_left.checked_sub(job.entity.len()) else {
-            note(
-                &mut self.defects,
-                Defect::ViewLimit {
-                    bound: self.view_bytes,
-                },
-            );
-            return;
-        };
-        self.view_bytes_left = left;
-        let others = self
-            .views
-            .iter()
-            .rev()
-            .take_while(|view| view.parent == Some(of));
-        let letter = ('b'..='z').nth(others.count()).unwrap_or('z');
-        self.views.push(Job {
-            parent: Some(of),
-            path: format!("{}{letter}", job.path),
-            place: Place::Part,
-            reading,
-            in_view: true,
-            ..job.clone()
-        });
     }
 
     fn multipart(
@@ -392,9 +263,18 @@ impl<'x> Builder<'x, '_> {
         self.parts.push(part);
     }
 
+    fn decode(&mut self, entity: &mut Entity, kind: PartKind, raw: &'x [u8]) -> Content<'x> {
+        let content = leaf::decode(entity, kind, raw, &mut self.view_bytes_left);
+        if content.exceeds_budget {
+            let bound = self.view_bytes;
+            note(&mut self.defects, Defect::ViewLimit { bound });
+        }
+        content
+    }
+
     fn leaf(&mut self, job: Job<'x>, section: Section<'x>, mut entity: Entity, body: &'x [u8]) {
         let kind = kind_of(entity.declared_type());
-        let content = leaf::decode(&mut entity, kind, body);
+        let content = self.decode(&mut entity, kind, body);
         match entity.declared_type() {
             "message/partial" => note(&mut entity.defects, Defect::MessagePartial),
             "message/external-body" => note(&mut entity.defects, Defect::ExternalBody),
@@ -460,71 +340,6 @@ fn child<'x>(
         related: media == "multipart/related",
         reading: Reading::Main,
         in_view: job.in_view,
-    }
-}
-
-/// A part without header fields.
-fn plain_part<'x>(job: &Job<'x>, body: &'x [u8]) -> Part<'x> {
-    Part {
-        path: job.path.clone(),
-        parent: job.parent,
-        depth: job.depth,
-        kind: PartKind::Text,
-        role: PartRole::Body,
-        headers: Vec::new(),
-        declared_type: "text/plain".to_owned(),
-        charset: None,
-        disposition: None,
-        content_id: None,
-        names: Vec::new(),
-        encoding: TransferEncoding::Identity,
-        body: Cow::Borrowed(body),
-        raw_body: body,
-        alternatives: Vec::new(),
-        defects: Vec::new(),
-    }
-}
-
-/// A part with what its header section says.
-fn described_part<'x>(
-    job: &Job<'x>,
-    section: Section<'x>,
-    entity: Entity,
-    body: &'x [u8],
-) -> Part<'x> {
-    Part {
-        headers: section.fields,
-        declared_type: entity.declared_type().to_owned(),
-        charset: entity.charset,
-        disposition: entity.disposition,
-        content_id: entity.content_id,
-        names: entity.names,
-        defects: entity.defects,
-        ..plain_part(job, body)
-    }
-}
-
-fn kind_of(media: &str) -> PartKind {
-    match media {
-        "text/html" | "application/xhtml+xml" => PartKind::Html,
-        "message/rfc822" | "message/global" | "message/news" | "message/partial" => {
-            PartKind::Message
-        }
-        // A multipart that could not be split is what a mail program would show as text.
-        media if media.starts_with("text/") || is_multipart(media) => PartKind::Text,
-        _ => PartKind::Other,
-    }
-}
-
-fn role_of(part: &Part<'_>, related: bool) -> PartRole {
-    let disposition = part.disposition.as_deref();
-    let is_text = matches!(part.kind, PartKind::Text | PartKind::Html);
-    match disposition {
-        Some("attachment") => PartRole::Attachment,
-        _ if is_text && part.names.is_empty() => PartRole::Body,
-        Some("inline") => PartRole::Inline,
-        _ if related && part.content_id.is_some() => PartRole::Inline,
-        _ => PartRole::Attachment,
     }
 }
 

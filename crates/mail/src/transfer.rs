@@ -102,7 +102,10 @@ pub(crate) fn quoted_printable(bytes: &[u8]) -> Vec<u8> {
                     out.push(byte);
                     after
                 }
-                None => tail,
+                None => {
+                    out.push(b'=');
+                    tail
+                }
             },
         };
     }
@@ -237,5 +240,97 @@ fn uuencoded_line(line: &[u8], out: &mut Vec<u8>) {
         let take = left.min(bytes.len());
         out.extend(bytes.iter().take(take));
         left -= take;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(bytes: &[u8]) -> String {
+        String::from_utf8_lossy(bytes).into_owned()
+    }
+
+    #[test]
+    fn base64_at_inner_padding_has_three_readings() {
+        let split = b"SGVs bG8=IHdv!cmxk";
+        assert_eq!(text(&base64(split, Padding::Restarts)), "Hello world");
+        assert_eq!(text(&base64(split, Padding::Ends)), "Hello");
+        assert_eq!(base64(b"SGVs=bG8=", Padding::Ignored), b"Hello");
+    }
+
+    #[test]
+    fn base64_cut_inside_a_group_gives_the_whole_bytes() {
+        for (digits, bytes) in [("TVqQ", 3), ("TVq", 2), ("TV", 1), ("T", 0), ("", 0)] {
+            assert_eq!(
+                base64(digits.as_bytes(), Padding::Restarts).len(),
+                bytes,
+                "{digits}"
+            );
+        }
+    }
+
+    #[test]
+    fn lenient_quoted_printable_takes_odd_soft_breaks_and_digits() {
+        for (encoded, decoded) in [
+            ("a=3Db", "a=b"),
+            ("a=3db", "a=b"),
+            ("a= \t\r\nb", "ab"),
+            ("a=\r\r\nb", "ab"),
+            ("a=\rb", "ab"),
+            ("a=4\r\n1", "aA"),
+            ("a=4=\r\n1", "aA"),
+            ("a=", "a"),
+            ("a=zz", "a=zz"),
+            ("=", ""),
+        ] {
+            assert_eq!(
+                text(&quoted_printable(encoded.as_bytes())),
+                decoded,
+                "{encoded:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn escapes_alone_skip_all_that_is_between() {
+        assert_eq!(escapes(b"=4D \t=@=5A=\r\n=9=\r\n0\x12=00"), b"MZ\x90\x00");
+    }
+
+    #[test]
+    fn urls_are_not_taken_for_quoted_printable() {
+        assert!(!is_quoted_printable(
+            b"https://a.example/?id=42&b=aa&c=11&d=22&e=33\n"
+        ));
+        assert!(is_quoted_printable(
+            b"<p class=3D\"a\">=C3=BC=\n=20=\nx</p>"
+        ));
+    }
+
+    #[test]
+    fn a_uuencoded_block_is_found_with_its_name() {
+        let mail = b"text\nbegin 644 a b.exe\r\n#0V%T\r\n`\r\nend\r\nmore";
+        let (block, end) = uuencoded(mail).expect("a block");
+        assert_eq!(text(&block.name), "a b.exe");
+        assert_eq!(block.bytes, b"Cat");
+        assert_eq!(mail.get(end..), Some(b"more".as_slice()));
+    }
+
+    #[test]
+    fn a_uuencoded_block_without_end_is_taken_to_the_end() {
+        let (block, _) = uuencoded(b"begin 0755 x\n#0V%T\n#0V%T").expect("a block");
+        assert_eq!(block.bytes, b"CatCat");
+    }
+
+    #[test]
+    fn words_that_begin_a_sentence_begin_no_block() {
+        for sentence in [
+            "begin now\n#0V%T\n",
+            "we begin 644 times\n#0V%T\n",
+            "begin 999 x\n#0V%T\n",
+            "begin 644 x",
+        ] {
+            assert_eq!(uuencoded(sentence.as_bytes()), None, "{sentence:?}");
+        }
     }
 }
