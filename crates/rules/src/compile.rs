@@ -88,9 +88,9 @@ pub(crate) fn own(
         problems.extend(errors.map(|e| Problem::from_yara(&source.text, &source.path, e)));
         errors_before = compiler.errors().len();
 
-        for warning in compiler.warnings().iter().skip(warnings_before) {
-            warnings.push(from_warning(source, warning));
-        }
+        let new = compiler.warnings().iter().skip(warnings_before);
+        let doubtful = new.filter(|warning| !is_mistaken(source, warning));
+        warnings.extend(doubtful.map(|warning| from_warning(source, warning)));
         warnings_before = compiler.warnings().len();
     }
     if !problems.is_empty() {
@@ -170,6 +170,14 @@ fn add(compiler: &mut Compiler<'_>, source: &Source) -> Result<(), yara_x::error
     compiler.new_namespace(source.namespace());
     let code = SourceCode::from(source.text.as_str()).with_origin(source.path.as_str());
     compiler.add_source(code).map(|_| ())
+}
+
+/// The compiler takes a condition that consists of a field of `mail` for a constant: fields of a
+/// proto3 message have a value before there is a mail. Only the warning is wrong, not the code.
+fn is_mistaken(source: &Source, warning: &yara_x::warnings::Warning) -> bool {
+    let label = warning.labels().next();
+    let code = label.and_then(|label| source.text.get(label.span().range()));
+    warning.code() == "invariant_expr" && code.is_some_and(|code| code.contains("mail."))
 }
 
 fn from_warning(source: &Source, warning: &yara_x::warnings::Warning) -> Problem {

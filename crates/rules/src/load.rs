@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::compile::{self, CompiledSet};
@@ -13,7 +13,7 @@ use crate::problem::{Level, LoadError, Problem};
 use crate::sources::{self, Found, Place, Source};
 
 /// Bounds of a rules directory, and what its public sets are worth.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct LoadOptions {
     /// Largest rule file, in bytes. The largest file of a known public set has 3 MB.
     pub max_file_bytes: u64,
@@ -38,7 +38,7 @@ impl Default for LoadOptions {
 }
 
 /// What the rules of one public set count, whatever they say of themselves.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct VendorOptions {
     /// Points of each hit.
     pub score: u32,
@@ -62,7 +62,7 @@ impl Default for VendorOptions {
 }
 
 /// What is known of a rule without running it.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct RuleInfo {
     /// The name of the rule.
     pub name: String,
@@ -92,6 +92,13 @@ pub struct RuleInfo {
     pub file: String,
     /// The line of its name, from 1.
     pub line: u32,
+}
+
+impl RuleInfo {
+    /// The name that hits carry; see [`crate::Hit::full_name`].
+    pub fn full_name(&self) -> String {
+        crate::hit::full_name(&self.namespace, &self.name)
+    }
 }
 
 /// All rules of a directory, compiled.

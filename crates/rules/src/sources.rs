@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::contract::{listed, nearest};
 use crate::load::LoadOptions;
@@ -40,6 +40,23 @@ impl std::fmt::Display for Place {
             Place::Raw => f.write_str("raw"),
             Place::Vendor => f.write_str("vendor"),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Place {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_str() {
+            "file" => Some(Place::File(None)),
+            "mail" => Some(Place::Mail),
+            "raw" => Some(Place::Raw),
+            "vendor" => Some(Place::Vendor),
+            other => other
+                .strip_prefix("file/")
+                .and_then(Group::parse)
+                .map(|group| Place::File(Some(group))),
+        }
+        .ok_or_else(|| de::Error::custom(format!("`{text}` is no place for rules")))
     }
 }
 

@@ -257,3 +257,16 @@ fn equal_names_in_one_file_are_reported_once() {
     assert!(text.contains("duplicate rule `same`"), "{text}");
     assert!(text.ends_with("1 error in the rules"), "{text}");
 }
+
+#[test]
+fn a_condition_that_is_one_field_is_no_constant() {
+    let rules = load(&[("file/a.yar", &rule("attached", "mail.part.attachment"))]);
+    assert!(rules.warnings().is_empty(), "{:?}", rules.warnings());
+    let rules = load(&[("file/a.yar", &rule("always", "true"))]);
+    assert_eq!(rules.warnings()[0].message, "invariant boolean expression");
+    assert!(
+        rules.warnings()[0].text.contains("--> file/a.yar:10:9"),
+        "{:?}",
+        rules.warnings()
+    );
+}
