@@ -101,7 +101,7 @@ pub enum Defect {
     Unterminated,
     /// The other readings of ambiguous parts are more, or larger, than the bound; some are missing.
     ViewLimit {
-        /// Parts, or bytes of views and alternatives, allowed.
+        /// Alternatives, parts, or bytes of views, allowed.
         bound: usize,
     },
 }

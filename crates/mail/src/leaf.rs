@@ -1,6 +1,7 @@
 //! The content of a part: the main decoding, and the other ones where readers differ.
 
 use std::borrow::Cow;
+use std::ops::{Range, RangeInclusive};
 
 use memchr::memmem;
 
@@ -16,15 +17,15 @@ const MAX_ALTERNATIVES: usize = 4;
 /// Lines of base64 in a row that are taken for an encoded block in text that declares none.
 const BLOCK_LINES: usize = 2;
 /// Length of a line of such a block; encoders write 60 to 76 digits.
-const BLOCK_LINE_BYTES: std::ops::RangeInclusive<usize> = 56..=80;
+const BLOCK_LINE_BYTES: RangeInclusive<usize> = 56..=80;
 
 /// Digits of the shortest text that is taken for base64 as a whole.
 const MIN_BASE64_DIGITS: usize = 24;
 
 /// A decoded body.
 pub(crate) struct Content<'x> {
-    /// Some alternative did not fit into the budget.
-    pub(crate) exceeds_budget: bool,
+    /// The bound that kept an alternative out.
+    pub(crate) limit: Option<usize>,
     budget: usize,
     pub(crate) encoding: TransferEncoding,
     pub(crate) body: Cow<'x, [u8]>,
@@ -42,7 +43,7 @@ pub(crate) fn decode<'x>(
     let encoding = entity.encoding;
     let (body, malformed) = values::transfer_decode(encoding, raw);
     let mut content = Content {
-        exceeds_budget: false,
+        limit: None,
         budget: *budget,
         encoding,
         body,
@@ -94,27 +95,34 @@ impl Content<'_> {
             self.push(Decoding::QuotedPrintable, quoted_printable(raw));
             self.push_escapes(raw);
         }
-        let Some(block) =
-            base64_block(raw).filter(|_| !entity.encodings.contains(&Declared::Base64))
-        else {
-            return;
-        };
-        // A PGP signature or a certificate says what it is, and no mail program decodes it.
-        if memmem::find(raw, b"-----BEGIN ").is_none() {
-            note(&mut entity.defects, Defect::UndeclaredTransferEncoding);
+        if !entity.encodings.contains(&Declared::Base64) {
+            self.push_base64_blocks(entity, raw);
         }
-        self.push_base64(block);
+    }
+
+    fn push_base64_blocks(&mut self, entity: &mut Entity, raw: &[u8]) {
+        // A PGP signature or a certificate says what it is, and no mail program decodes it.
+        let is_armored = memmem::find(raw, b"-----BEGIN ").is_some();
+        let mut rest = raw;
+        while let Some(block) = base64_block(rest).filter(|_| self.limit.is_none()) {
+            if !is_armored {
+                note(&mut entity.defects, Defect::UndeclaredTransferEncoding);
+            }
+            self.push_base64(rest.get(block.clone()).unwrap_or_default());
+            rest = rest.get(block.end..).unwrap_or_default();
+        }
     }
 
     fn push_uuencoded(&mut self, entity: &mut Entity, raw: &[u8]) {
         let mut rest = raw;
-        while let Some((block, end)) =
-            uuencoded(rest).filter(|_| self.alternatives.len() < MAX_ALTERNATIVES)
-        {
+        while let Some((block, end)) = uuencoded(rest).filter(|_| self.limit.is_none()) {
+            rest = rest.get(end..).unwrap_or_default();
+            if block.bytes.is_empty() {
+                continue;
+            }
             note(&mut entity.defects, Defect::UndeclaredTransferEncoding);
             entity.push_name(NameSource::Embedded, &String::from_utf8_lossy(&block.name));
             self.push(Decoding::Uuencode, block.bytes);
-            rest = rest.get(end..).unwrap_or_default();
         }
     }
 
@@ -145,7 +153,11 @@ impl Content<'_> {
                 .alternatives
                 .iter()
                 .any(|alternative| alternative.bytes == bytes);
-        if bytes.is_empty() || known || self.alternatives.len() >= MAX_ALTERNATIVES {
+        if bytes.is_empty() || known {
+            return;
+        }
+        if self.alternatives.len() >= MAX_ALTERNATIVES {
+            self.limit = Some(MAX_ALTERNATIVES);
             return;
         }
         match self.budget.checked_sub(bytes.len()) {
@@ -153,15 +165,15 @@ impl Content<'_> {
                 self.budget = left;
                 self.alternatives.push(Alternative { how, bytes });
             }
-            None => self.exceeds_budget = true,
+            None => self.limit = Some(self.budget),
         }
     }
 }
 
 /// The first block of base64 lines in a text, to its end; or the whole text, if it is nothing else.
-fn base64_block(text: &[u8]) -> Option<&[u8]> {
+fn base64_block(text: &[u8]) -> Option<Range<usize>> {
     if is_base64(text) {
-        return Some(text);
+        return Some(0..text.len());
     }
     let mut full_lines = 0;
     let mut start = 0;
@@ -173,14 +185,14 @@ fn base64_block(text: &[u8]) -> Option<&[u8]> {
                 start = if full_lines == 0 { at } else { start };
                 full_lines += 1;
             }
-            Line::Padded if full_lines > 0 => return text.get(start..end),
-            Line::Short if full_lines >= BLOCK_LINES => return text.get(start..end),
-            Line::Other if full_lines >= BLOCK_LINES => return text.get(start..at),
+            Line::Padded if full_lines > 0 => return Some(start..end),
+            Line::Short if full_lines >= BLOCK_LINES => return Some(start..end),
+            Line::Other if full_lines >= BLOCK_LINES => return Some(start..at),
             _ => full_lines = 0,
         }
         at = end;
     }
-    text.get(start..).filter(|_| full_lines >= BLOCK_LINES)
+    (full_lines >= BLOCK_LINES).then_some(start..text.len())
 }
 
 enum Line {

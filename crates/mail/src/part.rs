@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Defect, Header, values};
+use crate::{Defect, Header, undeclared, values};
 
 /// A MIME entity (RFC 2045), or another stretch of a message that a reader may come to see.
 #[derive(Debug, Clone)]
@@ -154,14 +154,21 @@ pub enum Decoding {
 }
 
 impl Part<'_> {
-    /// The text of a text or HTML part, converted to Unicode by its charset. What is not valid in the
-    /// charset is replaced. `None` for other kinds.
+    /// The text of a text or HTML part, converted to Unicode by its charset; HTML without one may
+    /// name it in a `<meta>` element. What is not valid in the charset is replaced. `None` for other
+    /// kinds.
     pub fn text(&self) -> Option<String> {
-        matches!(self.kind, PartKind::Text | PartKind::Html).then(|| {
-            values::to_unicode(self.charset.as_deref(), &self.body)
-                .0
-                .into_owned()
-        })
+        matches!(self.kind, PartKind::Text | PartKind::Html).then(|| self.unicode().0.into_owned())
+    }
+
+    /// The body as text, and what is wrong with it.
+    pub(crate) fn unicode(&self) -> (Cow<'_, str>, Option<Defect>) {
+        match (&self.charset, self.kind) {
+            (None, PartKind::Html) => {
+                values::to_unicode(undeclared::meta_charset(&self.body).as_deref(), &self.body)
+            }
+            (charset, _) => values::to_unicode(charset.as_deref(), &self.body),
+        }
     }
 
     /// The name that most mail programs would show: the extended forms before the plain ones, the

@@ -14,7 +14,7 @@ use crate::entity::{Entity, is_multipart};
 use crate::leaf::{self, Content};
 use crate::section::{self, Section};
 use crate::views::Reading;
-use crate::{Defect, Limits, Part, PartKind, PartRole, undeclared, values};
+use crate::{Defect, Limits, Part, PartKind, PartRole, undeclared};
 
 /// Bytes of views and of other decodings per byte of message: an ambiguous part is read some more
 /// times, but not once more for every multipart around it.
@@ -164,7 +164,7 @@ impl<'x> Builder<'x, '_> {
         part.defects = entity.defects;
         if let Some(start) = undeclared::entity_start(job.entity) {
             let bytes = job.entity.get(start..).unwrap_or_default();
-            self.push_view(&job, self.parts.len(), Reading::Message(bytes.to_vec()));
+            self.push_view(&job, self.parts.len(), || Reading::Message(bytes.to_vec()));
         }
         self.parts.push(part);
     }
@@ -265,9 +265,8 @@ impl<'x> Builder<'x, '_> {
 
     fn decode(&mut self, entity: &mut Entity, kind: PartKind, raw: &'x [u8]) -> Content<'x> {
         let content = leaf::decode(entity, kind, raw, &mut self.view_bytes_left);
-        if content.exceeds_budget {
-            let bound = self.view_bytes;
-            note(&mut self.defects, Defect::ViewLimit { bound });
+        if let Some(bound) = content.limit {
+            note(&mut entity.defects, Defect::ViewLimit { bound });
         }
         content
     }
@@ -290,7 +289,7 @@ impl<'x> Builder<'x, '_> {
             _ => PartRole::View,
         };
         if matches!(kind, PartKind::Text | PartKind::Html)
-            && let (_, Some(defect)) = values::to_unicode(part.charset.as_deref(), &part.body)
+            && let (_, Some(defect)) = part.unicode()
         {
             note(&mut part.defects, defect);
         }

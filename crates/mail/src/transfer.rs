@@ -10,6 +10,9 @@ const MIN_ESCAPES: usize = 4;
 /// Soft line breaks in the shortest text that is taken for quoted-printable.
 const MIN_SOFT_BREAKS: usize = 2;
 
+/// Bytes of a `begin` line: a file name and a little more.
+const MAX_BEGIN_LINE_BYTES: usize = 1024;
+
 /// What base64 decoding does at padding that is not at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Padding {
@@ -190,8 +193,8 @@ pub(crate) struct Block {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// The first uuencoded block of a text: from `begin 644 name` to `end`, or to the end of the text.
-/// Gives the block and where the text goes on after it.
+/// The first uuencoded block of a text: from `begin 644 name` to `end`, or to the first line that no
+/// encoder writes. Gives the block and where the text goes on after it.
 pub(crate) fn uuencoded(text: &[u8]) -> Option<(Block, usize)> {
     let (name, mut at) = memmem::find_iter(text, b"begin ").find_map(|at| begin_line(text, at))?;
     let mut bytes = Vec::new();
@@ -199,36 +202,54 @@ pub(crate) fn uuencoded(text: &[u8]) -> Option<(Block, usize)> {
         let rest = text.get(at..).unwrap_or_default();
         let len = memchr(b'\n', rest).map_or(rest.len(), |pos| pos + 1);
         let line = rest.get(..len).unwrap_or_default().trim_ascii_end();
-        at += len;
         if line == b"end" {
+            at += len;
             break;
         }
+        if !is_uuencoded_line(line) {
+            break;
+        }
+        at += len;
         uuencoded_line(line, &mut bytes);
     }
-    (!bytes.is_empty()).then_some((Block { name, bytes }, at))
+    Some((Block { name, bytes }, at))
 }
 
 /// The file name of the `begin` line at `at`, and where the next line begins.
 fn begin_line(text: &[u8], at: usize) -> Option<(Vec<u8>, usize)> {
-    let before = text.get(..at)?;
-    if !before
+    let is_line_start = text
+        .get(..at)?
         .last()
-        .is_none_or(|byte| matches!(byte, b'\n' | b'\r'))
-    {
+        .is_none_or(|byte| matches!(byte, b'\n' | b'\r'));
+    if !is_line_start {
         return None;
     }
     let rest = text.get(at..)?;
-    let len = memchr(b'\n', rest)? + 1;
+    let len = memchr(b'\n', rest.get(..MAX_BEGIN_LINE_BYTES).unwrap_or(rest))? + 1;
     let mode_and_name = rest.get(b"begin ".len()..len)?.trim_ascii();
     let space = memchr(b' ', mode_and_name)?;
     let (mode, name) = mode_and_name.split_at(space);
-    let is_mode =
-        (3..=4).contains(&mode.len()) && mode.iter().all(|byte| matches!(byte, b'0'..=b'7'));
+    let is_octal = |byte: &u8| matches!(byte, b'0'..=b'7');
+    let is_mode = (3..=4).contains(&mode.len()) && mode.iter().all(is_octal);
     is_mode.then(|| (name.trim_ascii().to_vec(), at + len))
 }
 
+/// Whether an encoder may have written this line: its first digit gives the length of the rest.
+/// Blanks at the end get lost in transit, and some encoders add a checksum.
+fn is_uuencoded_line(line: &[u8]) -> bool {
+    let Some((&count, digits)) = line.split_first() else {
+        return true;
+    };
+    let wanted = usize::from(uuencoded_value(count)).div_ceil(3) * 4;
+    line.iter().all(|byte| matches!(byte, b' '..=b'`')) && digits.len() <= wanted + 2
+}
+
+fn uuencoded_value(digit: u8) -> u8 {
+    digit.wrapping_sub(b' ') & 0x3f
+}
+
 fn uuencoded_line(line: &[u8], out: &mut Vec<u8>) {
-    let value = |byte: u8| u32::from(byte.wrapping_sub(b' ') & 0x3f);
+    let value = |byte: u8| u32::from(uuencoded_value(byte));
     let Some((&count, digits)) = line.split_first() else {
         return;
     };
@@ -332,5 +353,17 @@ mod tests {
         ] {
             assert_eq!(uuencoded(sentence.as_bytes()), None, "{sentence:?}");
         }
+    }
+
+    #[test]
+    fn a_block_ends_at_the_first_line_that_no_encoder_writes() {
+        let mail = b"begin 644 decoy\nNot encoded at all.\nbegin 644 x.exe\n#0V%T\nBest regards";
+        let (decoy, end) = uuencoded(mail).expect("a block");
+        assert!(decoy.bytes.is_empty());
+        let (block, _) = uuencoded(mail.get(end..).unwrap_or_default()).expect("a block");
+        assert_eq!(
+            (text(&block.name).as_str(), block.bytes.as_slice()),
+            ("x.exe", b"Cat".as_slice())
+        );
     }
 }

@@ -4,6 +4,8 @@ use memchr::memmem;
 
 use crate::section::{MIME_FIELDS, field_name};
 
+/// Where browsers look for the charset of HTML (HTML standard, "prescan a byte stream").
+const META_BYTES: usize = 1024;
 /// The longest boundary that is looked for. RFC 2046 allows 70 bytes.
 const MAX_BOUNDARY_BYTES: usize = 256;
 
@@ -35,6 +37,18 @@ pub(crate) fn entity_start(text: &[u8]) -> Option<usize> {
             at += line.len();
             starts_with_mime_field(line).then_some(start)
         })
+}
+
+/// The charset that a `<meta>` element at the start of HTML names.
+pub(crate) fn meta_charset(html: &[u8]) -> Option<String> {
+    let head = html.get(..META_BYTES).unwrap_or(html).to_ascii_lowercase();
+    let meta = memmem::find(&head, b"<meta")?;
+    let head = head.get(meta..)?;
+    let value = head.get(memmem::find(head, b"charset=")? + b"charset=".len()..)?;
+    let label = value
+        .split(|&byte| !byte.is_ascii_alphanumeric() && !b"-_.:+".contains(&byte))
+        .find(|label| !label.is_empty())?;
+    Some(String::from_utf8_lossy(label).into_owned())
 }
 
 /// A copy in which a carriage return without line feed is a line end, and a doubled one is single.
@@ -75,4 +89,39 @@ fn starts_with_mime_field(line: &[u8]) -> bool {
             .iter()
             .any(|mime| name.eq_ignore_ascii_case(mime.as_bytes()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_used_boundary_is_that_of_a_line_before_a_mime_field() {
+        assert_eq!(
+            boundary(b"text\r\n--x y\r\nContent-Type: a/b\r\n"),
+            Some(b"x y".to_vec())
+        );
+        assert_eq!(boundary(b"--x\n\ncontent-type: a/b\n"), Some(b"x".to_vec()));
+        assert_eq!(boundary(b"-- \nAda\nContent-Type: a/b\n"), None);
+        assert_eq!(boundary(b"--x"), None);
+    }
+
+    #[test]
+    fn bare_and_doubled_carriage_returns_become_line_ends() {
+        assert_eq!(
+            with_line_feeds(b"a\rb\r\nc\r\r\nd\n\r"),
+            b"a\r\nb\r\nc\r\nd\n\r\n"
+        );
+    }
+
+    #[test]
+    fn the_charset_of_html_is_found_in_its_meta_element() {
+        for html in [
+            "<html><meta charset='Shift_JIS'>",
+            "<META http-equiv=Content-Type content=\"text/html; charset=Shift_JIS\">",
+        ] {
+            assert_eq!(meta_charset(html.as_bytes()).as_deref(), Some("shift_jis"));
+        }
+        assert_eq!(meta_charset(b"<p>charset=utf-8"), None);
+    }
 }

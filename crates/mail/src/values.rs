@@ -95,27 +95,18 @@ pub(crate) fn transfer_decode(encoding: TransferEncoding, bytes: &[u8]) -> (Cow<
 
 /// Converts text to Unicode, and says what was wrong with it.
 ///
-/// Text of no known charset is UTF-8 if it is valid, else windows-1252, which gives every byte a
-/// character and is what most senders of such text meant.
+/// A byte order mark decides, as in browsers. Text of no known charset is UTF-8 if it is valid,
+/// else windows-1252, which gives every byte a character and is what most senders of such text meant.
 pub(crate) fn to_unicode<'b>(
     label: Option<&str>,
     bytes: &'b [u8],
 ) -> (Cow<'b, str>, Option<Defect>) {
-    let (charset, unknown) = match label.map(|label| Charset::from_label(label.as_bytes())) {
-        Some(Some(charset)) => (Some(charset), None),
-        Some(None) => (None, Some(Defect::UnknownCharset)),
-        None => (None, None),
-    };
-    let charset = match charset {
-        // "us-ascii" says little: programs write it over 8-bit text.
+    let declared = label.and_then(|label| Charset::from_label(label.as_bytes()));
+    let unknown = (label.is_some() && declared.is_none()).then_some(Defect::UnknownCharset);
+    let charset = match marked_charset(bytes).or(declared) {
         Some(Charset::Utf8) | None => match std::str::from_utf8(bytes) {
-            Ok(text) => {
-                return (
-                    Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text)),
-                    unknown,
-                );
-            }
-            Err(_) if charset.is_none() => Charset::Windows1252,
+            Ok(text) => return (Cow::Borrowed(text.trim_start_matches('\u{feff}')), unknown),
+            Err(_) if declared.is_none() => Charset::Windows1252,
             Err(_) => Charset::Utf8,
         },
         Some(charset) => charset,
@@ -126,6 +117,14 @@ pub(crate) fn to_unicode<'b>(
             (text, unknown.or(invalid))
         }
         None => (String::from_utf8_lossy(bytes), Some(Defect::ParserPanic)),
+    }
+}
+
+fn marked_charset(bytes: &[u8]) -> Option<Charset> {
+    match bytes {
+        [0xef, 0xbb, 0xbf, ..] => Some(Charset::Utf8),
+        [0xfe, 0xff, ..] | [0xff, 0xfe, ..] => Some(Charset::Utf16),
+        _ => None,
     }
 }
 

@@ -32,11 +32,11 @@ impl<'x> Builder<'x, '_> {
     pub(crate) fn push_section_views(&mut self, job: &Job<'x>, section: &Section<'x>) {
         let index = self.parts.len();
         if let Some(start) = section.early_body {
-            self.push_view(job, index, Reading::Body(start));
+            self.push_view(job, index, || Reading::Body(start));
         }
         if section.has_bare_cr {
-            let normal = undeclared::with_line_feeds(job.entity);
-            self.push_view(job, index, Reading::Message(normal));
+            let normal = || undeclared::with_line_feeds(job.entity);
+            self.push_view(job, index, || Reading::Message(normal()));
         }
     }
 
@@ -71,10 +71,10 @@ impl<'x> Builder<'x, '_> {
         }
         let index = self.parts.len();
         for other in found.iter().skip(1) {
-            self.push_view(job, index, Reading::Boundary(other.clone()));
+            self.push_view(job, index, || Reading::Boundary(other.clone()));
         }
         if found.len() > 1 {
-            self.push_view(job, index, Reading::AllBoundaries);
+            self.push_view(job, index, || Reading::AllBoundaries);
         }
         for media in entity
             .types
@@ -82,7 +82,7 @@ impl<'x> Builder<'x, '_> {
             .into_iter()
             .filter(|media| !is_multipart(media))
         {
-            self.push_view(job, index, Reading::Leaf(media));
+            self.push_view(job, index, || Reading::Leaf(media));
         }
         found.truncate(1);
         found
@@ -99,7 +99,7 @@ impl<'x> Builder<'x, '_> {
         }
         if let Some(boundary) = undeclared::boundary(body) {
             note(&mut entity.defects, Defect::UndeclaredBoundary);
-            self.push_view(job, self.parts.len(), Reading::Boundary(boundary));
+            self.push_view(job, self.parts.len(), || Reading::Boundary(boundary));
         }
     }
 
@@ -120,12 +120,17 @@ impl<'x> Builder<'x, '_> {
         {
             note(&mut entity.defects, Defect::EncodedMultipart);
             let message = undeclared::multipart_message(boundary, &decoded);
-            self.push_view(job, self.parts.len(), Reading::Message(message));
+            self.push_view(job, self.parts.len(), || Reading::Message(message));
         }
     }
 
     /// Queues another reading of the entity of part `of`, if there is room for it.
-    pub(crate) fn push_view(&mut self, job: &Job<'x>, of: usize, reading: Reading) {
+    pub(crate) fn push_view(
+        &mut self,
+        job: &Job<'x>,
+        of: usize,
+        reading: impl FnOnce() -> Reading,
+    ) {
         if job.in_view {
             return;
         }
@@ -149,7 +154,7 @@ impl<'x> Builder<'x, '_> {
             parent: Some(of),
             path: format!("{}{letter}", job.path),
             place: Place::Part,
-            reading,
+            reading: reading(),
             in_view: true,
             ..job.clone()
         });
