@@ -34,11 +34,7 @@ impl Filter for AcceptAll {
     type Ticket = ();
 
     async fn message(&self, _: Transaction) -> Decision<()> {
-        Decision {
-            edits: Vec::new(),
-            reply: Reply::Accept,
-            ticket: (),
-        }
+        Decision::new(Reply::Accept, ())
     }
 }
 

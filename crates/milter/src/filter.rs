@@ -90,6 +90,17 @@ pub struct Decision<Ticket> {
     pub ticket: Ticket,
 }
 
+impl<Ticket> Decision<Ticket> {
+    /// An answer without changes.
+    pub const fn new(reply: Reply, ticket: Ticket) -> Self {
+        Self {
+            edits: Vec::new(),
+            reply,
+            ticket,
+        }
+    }
+}
+
 /// A change to a message or its envelope.
 ///
 /// Whatever their order here, they are sent in the order that is safe: changes of existing header

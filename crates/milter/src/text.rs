@@ -5,8 +5,12 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
-/// The longest line of a header field, in bytes (RFC 5322, section 2.1.1).
-pub const LINE_BYTES: usize = 998;
+/// The longest name of a header field, in bytes.
+const NAME_BYTES: usize = 76;
+
+/// The longest line of a header field's value, in bytes: 998 (RFC 5322, section 2.1.1) with the
+/// longest name, colon and space in front.
+pub const LINE_BYTES: usize = 998 - NAME_BYTES - 2;
 
 /// The longest value of a header field, folds included, in bytes. Postfix cuts header fields at
 /// 100 KB (`header_size_limit`); nothing that a filter has to say comes near.
@@ -73,12 +77,11 @@ impl HeaderName {
     /// Anything else.
     pub fn new(name: impl AsRef<[u8]>) -> Result<Self, TextError> {
         const WHAT: &str = "header name";
-        const LIMIT: usize = 76;
         let name = name.as_ref();
         if name.is_empty() {
             return Err(TextError::Empty(WHAT));
         }
-        check_length(name, LIMIT, WHAT)?;
+        check_length(name, NAME_BYTES, WHAT)?;
         check(name, WHAT, |byte| byte.is_ascii_graphic() && byte != b':')?;
         Ok(Self(Bytes::copy_from_slice(name)))
     }
@@ -134,9 +137,7 @@ impl HeaderValue {
     /// what is too long is cut, and what would be empty becomes `?`.
     #[must_use]
     pub fn sanitised(value: impl AsRef<[u8]>) -> Self {
-        // Cut below the limit of a line, so that the name fits in front of it.
-        const LIMIT: usize = LINE_BYTES - 80;
-        let mut clean = clean(value.as_ref(), is_header_text, LIMIT);
+        let mut clean = clean(value.as_ref(), is_header_text, LINE_BYTES);
         if clean.trim_ascii().is_empty() {
             clean = b"?".to_vec();
         }

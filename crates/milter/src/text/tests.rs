@@ -73,7 +73,7 @@ fn a_sanitised_value_keeps_what_is_harmless() {
     assert_eq!(clean("a\r\nBcc: b\0c\x1b[2J"), b"a Bcc: b c [2J");
     assert_eq!(clean(""), b"?");
     assert_eq!(clean("\r\n\r\n"), b"?");
-    assert!(clean(&"x".repeat(5_000)).len() < LINE_BYTES);
+    assert_eq!(clean(&"x".repeat(5_000)).len(), LINE_BYTES);
 }
 
 #[test]
