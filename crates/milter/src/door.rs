@@ -132,6 +132,10 @@ impl<F: Filter> Door<F> {
             }
             self.spill_excess().await;
         }
+        if self.session.is_in_transaction() {
+            let queue_id = shown_queue_id(self.session.envelope());
+            tracing::info!(peer = %self.peer, %queue_id, "connection ended within a transaction");
+        }
         Ok(())
     }
 

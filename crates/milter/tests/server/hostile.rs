@@ -2,9 +2,14 @@
 
 use bytes::{Bytes, BytesMut};
 use milter::mta::{Mta, MtaError};
-use milter::{Command, Offer, Path, ServerOptions};
+use milter::{Command, FrameCodec, Offer, Path, Response, ServerOptions};
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
+use proptest::test_runner::{Config, TestRunner};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_util::codec::Decoder;
 
-use crate::support::{Event, MESSAGE, Server, accept, assert_accepted, mail, run};
+use crate::support::{Event, MESSAGE, Server, accept, assert_accepted, mail, run, runtime};
 
 fn frame(code: u8, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len() + 1).unwrap();
@@ -294,4 +299,67 @@ fn one_connection_too_many_is_closed_and_the_others_go_on() {
             }
         }
     });
+}
+
+/// Frames that are often in order, sometimes not, and sometimes no frames at all.
+fn garbage() -> impl Strategy<Value = Vec<u8>> {
+    let ready = [
+        Command::Negotiate(Offer::POSTFIX),
+        Command::Connect {
+            host: "client.example".into(),
+            peer: milter::Peer::Unknown,
+        },
+    ];
+    let message = [
+        Command::Data,
+        Command::EndOfHeaders,
+        Command::Body("body".into()),
+        Command::EndOfMessage(Bytes::new()),
+    ];
+    let bytes = || proptest::collection::vec(any::<u8>(), 0..40);
+    let piece = prop_oneof![
+        4 => Just(frames(&envelope())),
+        4 => Just(frames(&message)),
+        1 => Just(frames(&ready[1..])),
+        4 => (proptest::sample::select(&b"ABCDEHKLMNOQRTU"[..]), bytes())
+            .prop_map(|(code, payload)| frame(code, &payload)),
+        2 => proptest::sample::select(&b"AKNT"[..]).prop_map(|code| frame(code, b"")),
+        1 => bytes(),
+    ];
+    let pieces = proptest::collection::vec(piece, 0..12);
+    (pieces, any::<bool>()).prop_map(move |(mut pieces, begins)| {
+        if begins {
+            pieces.insert(0, frames(&ready));
+        }
+        pieces.concat()
+    })
+}
+
+/// Everything that the server says until it closes.
+async fn dialogue(server: &Server, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    // The server may close at any point, with or without having read everything.
+    let _ = stream.write_all(bytes).await;
+    let _ = stream.shutdown().await;
+    let mut answers = Vec::new();
+    let _ = stream.read_to_end(&mut answers).await;
+    answers
+}
+
+#[test]
+fn whatever_an_mta_sends_it_gets_whole_responses_and_the_server_serves_on() {
+    let runtime = runtime();
+    let server = runtime.block_on(Server::accepting());
+    let mut runner = TestRunner::new(Config::with_cases(300));
+    let result = runner.run(&garbage(), |bytes| {
+        let answers = runtime.block_on(dialogue(&server, &bytes));
+        let mut answers = BytesMut::from(&*answers);
+        while let Some(frame) = FrameCodec::default().decode(&mut answers).unwrap() {
+            Response::parse(frame).unwrap();
+        }
+        assert!(answers.is_empty(), "half a response");
+        Ok(())
+    });
+    result.unwrap();
+    runtime.block_on(server.assert_serves());
 }

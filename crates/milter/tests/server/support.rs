@@ -229,14 +229,18 @@ pub(crate) fn assert_accepted(outcome: &Outcome) {
     assert_eq!(outcome.reply, Response::Accept);
 }
 
-/// Runs a test on a runtime of two threads. A hang fails.
-pub(crate) fn run(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+/// A runtime of two threads.
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .unwrap();
-    runtime
+        .unwrap()
+}
+
+/// Runs a test. A hang fails.
+pub(crate) fn run(test: impl Future<Output = ()>) {
+    runtime()
         .block_on(async { tokio::time::timeout(PATIENCE, test).await })
         .expect("the test hangs");
 }
