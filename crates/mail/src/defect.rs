@@ -9,6 +9,11 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Defect {
+    /// An address field has more mailboxes than the bound; the rest is not listed.
+    AddressLimit {
+        /// Mailboxes allowed.
+        bound: usize,
+    },
     /// A carriage return that is not part of CRLF.
     BareCr,
     /// A line feed without carriage return, in a message whose lines otherwise end with CRLF.
@@ -73,10 +78,23 @@ pub enum Defect {
     MissingHeaders,
     /// A header section that no blank line ends.
     NoBlankLine,
+    /// A file name is longer than the bound; its middle is missing.
+    NameLimit {
+        /// Bytes allowed.
+        bound: usize,
+    },
     /// A NUL byte.
     NulByte,
+    /// A field has more parameters than the bound; the rest was read in the usual way only.
+    ParameterLimit {
+        /// Parameters allowed.
+        bound: usize,
+    },
     /// The parser of a header field or body panicked; the part was taken as plain bytes.
     ParserPanic,
+    /// A Content-Transfer-Encoding value that is not one of RFC 2045, but that readers may take for
+    /// one: `"base64"`, `base64;`.
+    OddTransferEncoding,
     /// The message has more parts than the bound; the rest is one part.
     PartLimit {
         /// Parts allowed.
@@ -95,7 +113,7 @@ pub enum Defect {
     UndeclaredTransferEncoding,
     /// A charset label that is not known.
     UnknownCharset,
-    /// A Content-Transfer-Encoding value that is not one of RFC 2045.
+    /// A Content-Transfer-Encoding value that is not one of RFC 2045, nor resembles one.
     UnknownTransferEncoding,
     /// A multipart without closing delimiter.
     Unterminated,
@@ -110,6 +128,7 @@ impl Defect {
     /// The stable name of the kind of defect, in kebab case, as rules and reports show it.
     pub fn code(&self) -> &'static str {
         match self {
+            Defect::AddressLimit { .. } => "address-limit",
             Defect::BareCr => "bare-cr",
             Defect::BareLf => "bare-lf",
             Defect::ConflictingNames => "conflicting-names",
@@ -137,7 +156,10 @@ impl Defect {
             Defect::MissingDelimiter => "missing-delimiter",
             Defect::MissingHeaders => "missing-headers",
             Defect::NoBlankLine => "no-blank-line",
+            Defect::NameLimit { .. } => "name-limit",
             Defect::NulByte => "nul-byte",
+            Defect::OddTransferEncoding => "odd-transfer-encoding",
+            Defect::ParameterLimit { .. } => "parameter-limit",
             Defect::ParserPanic => "parser-panic",
             Defect::PartLimit { .. } => "part-limit",
             Defect::SpaceBeforeColon => "space-before-colon",
@@ -154,8 +176,11 @@ impl Defect {
     /// The bound that was reached, for the defects that are limits.
     pub fn bound(&self) -> Option<usize> {
         match self {
-            Defect::DepthLimit { bound }
+            Defect::AddressLimit { bound }
+            | Defect::DepthLimit { bound }
             | Defect::HeaderLimit { bound }
+            | Defect::NameLimit { bound }
+            | Defect::ParameterLimit { bound }
             | Defect::PartLimit { bound }
             | Defect::TruncatedMessage { bound }
             | Defect::ViewLimit { bound } => Some(*bound),
@@ -177,8 +202,8 @@ impl Defect {
                 | Defect::FallbackDelimiter
                 | Defect::LeadingBlankLine
                 | Defect::MissingDelimiter
+                | Defect::OddTransferEncoding
                 | Defect::UndeclaredBoundary
-                | Defect::UnknownTransferEncoding
         )
     }
 }
@@ -199,5 +224,16 @@ impl fmt::Display for Defect {
 pub(crate) fn note(defects: &mut Vec<Defect>, defect: Defect) {
     if !defects.contains(&defect) {
         defects.push(defect);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reached_bound_is_in_the_text() {
+        assert_eq!(Defect::PartLimit { bound: 7 }.to_string(), "part-limit (7)");
+        assert_eq!(Defect::BareCr.to_string(), "bare-cr");
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::defect::note;
 use crate::lexical::{tokens, without_comments};
-use crate::params::Value;
+use crate::params::{MAX_PARAMETERS, Value};
 use crate::section::{MIME_FIELDS, Section, field_name};
 use crate::{Defect, Header, NameSource, PartName, TransferEncoding, values};
 
@@ -13,8 +13,8 @@ const MAX_BOUNDARIES: usize = 8;
 const MAX_TYPES: usize = 4;
 /// Candidates for the file name of one part.
 const MAX_NAMES: usize = 16;
-/// Bytes of a file name that are kept from its start. File systems allow 255.
-const NAME_HEAD_BYTES: usize = 4096;
+/// Bytes of a file name. File systems allow 255.
+const MAX_NAME_BYTES: usize = 5 << 10;
 /// Bytes that are kept from the end of a longer one, because its extension is there.
 const NAME_TAIL_BYTES: usize = 1024;
 
@@ -88,7 +88,7 @@ impl Entity {
         }
         let mut boundaries = 0;
         for raw in raw {
-            let value = Value::parse(raw, "content-type");
+            let value = self.value(raw, "content-type");
             if !value.more_tokens.is_empty() {
                 note(&mut self.defects, Defect::DuplicateContentType);
             }
@@ -111,6 +111,15 @@ impl Entity {
         }
         // A multipart reading shows more than the others, so it comes first.
         self.types.sort_by_key(|media| !is_multipart(media));
+    }
+
+    fn value(&mut self, raw: &[u8], field: &str) -> Value {
+        let value = Value::parse(raw, field);
+        if value.is_cut {
+            let bound = MAX_PARAMETERS;
+            note(&mut self.defects, Defect::ParameterLimit { bound });
+        }
+        value
     }
 
     fn push_type(&mut self, token: &str) {
@@ -165,7 +174,11 @@ impl Entity {
 
     /// Adds a candidate for the file name, unless the same text is there from the same field.
     pub(crate) fn push_name(&mut self, source: NameSource, text: &str) {
-        let text = bounded_name(text);
+        let text = bounded_name(text).unwrap_or_else(|cut| {
+            let bound = MAX_NAME_BYTES;
+            note(&mut self.defects, Defect::NameLimit { bound });
+            cut
+        });
         let same_field = |other: NameSource| {
             let disposition =
                 |source| matches!(source, NameSource::Filename | NameSource::FilenameExtended);
@@ -209,7 +222,6 @@ impl Entity {
 
     /// Collects every encoding that an unknown value may be taken for.
     fn read_odd_encoding(&mut self, value: &[u8]) {
-        note(&mut self.defects, Defect::UnknownTransferEncoding);
         if memchr::memmem::find(value, b"=?").is_some() {
             note(&mut self.defects, Defect::EncodedWordInParameter);
         }
@@ -223,7 +235,15 @@ impl Entity {
         let text = [value, b" ", &decoded, b" ", &joined]
             .concat()
             .to_ascii_lowercase();
-        for encoding in tokens(&text).flat_map(|token| loose_encodings(&token)) {
+        let found: Vec<Declared> = tokens(&text)
+            .flat_map(|token| loose_encodings(&token))
+            .collect();
+        let defect = match found.is_empty() {
+            true => Defect::UnknownTransferEncoding,
+            false => Defect::OddTransferEncoding,
+        };
+        note(&mut self.defects, defect);
+        for encoding in found {
             push_encoding(&mut self.encodings, encoding);
         }
         if self.encodings.len() > before + 1 {
@@ -236,7 +256,7 @@ impl Entity {
             note(&mut self.defects, Defect::DuplicateContentDisposition);
         }
         for raw in raw {
-            let value = Value::parse(raw, "content-disposition");
+            let value = self.value(raw, "content-disposition");
             if self.disposition.is_none() && !value.token.is_empty() {
                 self.disposition = Some(value.token.clone());
             }
@@ -339,16 +359,14 @@ fn value_until_next(value: &[u8]) -> &[u8] {
     value
 }
 
-/// A name of bounded length. Of a longer one the start and the end are kept.
-fn bounded_name(text: &str) -> String {
-    if text.len() <= NAME_HEAD_BYTES + NAME_TAIL_BYTES {
-        return text.to_owned();
+/// A name of bounded length; as an error, the start and the end of a longer one.
+fn bounded_name(text: &str) -> Result<String, String> {
+    if text.len() <= MAX_NAME_BYTES {
+        return Ok(text.to_owned());
     }
-    let head = text.floor_char_boundary(NAME_HEAD_BYTES);
+    let head = text.floor_char_boundary(MAX_NAME_BYTES - NAME_TAIL_BYTES);
     let tail = text.ceil_char_boundary(text.len() - NAME_TAIL_BYTES);
-    let (head, tail) = (
-        text.get(..head).unwrap_or_default(),
-        text.get(tail..).unwrap_or_default(),
-    );
-    format!("{head}…{tail}")
+    let head = text.get(..head).unwrap_or_default();
+    let tail = text.get(tail..).unwrap_or_default();
+    Err(format!("{head}…{tail}"))
 }

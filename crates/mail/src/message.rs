@@ -7,8 +7,9 @@ use crate::{Defect, Header, Limits, Mailbox, Part, structure, values};
 
 /// The longest line of RFC 5322 section 2.1.1, without its end.
 const MAX_LINE_BYTES: usize = 998;
-/// Fields that may occur once (RFC 5322 section 3.6), and the two MIME fields of a message that
-/// have no defect of their own.
+/// Fields whose mailboxes a message gives out.
+const ADDRESS_FIELDS: [&str; 5] = ["cc", "from", "reply-to", "sender", "to"];
+/// Fields that may occur once (RFC 5322 section 3.6).
 const SINGLETONS: [&str; 10] = [
     "bcc",
     "cc",
@@ -69,6 +70,7 @@ impl<'x> Message<'x> {
         let mut defects = structure.defects;
         note_bytes(raw, &mut defects);
         note_duplicates(&headers, &mut defects);
+        note_many_addresses(&headers, &mut defects);
         Message {
             raw,
             headers,
@@ -190,6 +192,18 @@ fn note_duplicates(headers: &[Header<'_>], defects: &mut Vec<Defect>) {
                     name: name.to_owned(),
                 },
             );
+        }
+    }
+}
+
+/// Notes address fields that list more mailboxes than are given out.
+fn note_many_addresses(headers: &[Header<'_>], defects: &mut Vec<Defect>) {
+    let bound = values::MAX_MAILBOXES;
+    for name in ADDRESS_FIELDS {
+        let fields = headers.iter().filter(|header| header.name == name);
+        let commas = fields.map(|field| memchr_iter(b',', field.raw_value).count() + 1);
+        if commas.sum::<usize>() > bound {
+            note(defects, Defect::AddressLimit { bound });
         }
     }
 }

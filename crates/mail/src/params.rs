@@ -10,8 +10,8 @@ use crate::lexical::{tokens, without_comments};
 use crate::values;
 
 /// Parameters taken from one value. ClamAV allows 256, too; mail-parser's own reading goes further.
-const MAX_PARAMETERS: usize = 256;
-/// Bytes of one parameter. Above what is kept of a file name.
+pub(crate) const MAX_PARAMETERS: usize = 256;
+/// Bytes of one parameter without quotes, which may overlap the next. Above what is kept of a name.
 const MAX_VALUE_BYTES: usize = 8 << 10;
 /// Spellings collected of one parameter.
 const MAX_SPELLINGS: usize = 64;
@@ -23,6 +23,8 @@ pub(crate) struct Value {
     pub(crate) token: String,
     /// Further values of the same kind in the same field: `text/plain, text/html`.
     pub(crate) more_tokens: Vec<String>,
+    /// There are more parameters than were taken.
+    pub(crate) is_cut: bool,
     params: Vec<Param>,
 }
 
@@ -71,9 +73,10 @@ impl Value {
         let mut value = Value {
             token: tokens.next().unwrap_or_default(),
             more_tokens: tokens.collect(),
-            params: Vec::new(),
+            is_cut: false,
+            params: scan.by_ref().take(MAX_PARAMETERS).collect(),
         };
-        value.params.extend(scan.take(MAX_PARAMETERS));
+        value.is_cut = scan.next().is_some();
         if clean.len() < bytes.len() {
             // Not every reader knows comments.
             let mut scan = Scan { bytes, at: 0 };
@@ -290,9 +293,7 @@ impl<'v> Scan<'v> {
                 _ => value.push(byte),
             }
         }
-        value.truncate(MAX_VALUE_BYTES);
         let raw = self.bytes.get(start..end).unwrap_or_default();
-        let raw = raw.get(..MAX_VALUE_BYTES).unwrap_or(raw);
         let unescaped = (raw != value.as_slice()).then(|| raw.to_vec());
         (value, unescaped)
     }

@@ -101,6 +101,8 @@ pub(crate) fn to_unicode<'b>(
     label: Option<&str>,
     bytes: &'b [u8],
 ) -> (Cow<'b, str>, Option<Defect>) {
+    // 8-bit text under this label means that nobody chose it.
+    let label = label.filter(|label| !label.eq_ignore_ascii_case("us-ascii"));
     let declared = label.and_then(|label| Charset::from_label(label.as_bytes()));
     let unknown = (label.is_some() && declared.is_none()).then_some(Defect::UnknownCharset);
     let charset = match marked_charset(bytes).or(declared) {
@@ -131,4 +133,68 @@ fn marked_charset(bytes: &[u8]) -> Option<Charset> {
 /// Converts text to Unicode under exactly this charset; `None` for a label that is not known.
 pub(crate) fn from_charset(label: &[u8], bytes: &[u8]) -> Option<String> {
     guarded(|| Some(Charset::from_label(label)?.decode(bytes).into_owned()))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_costs_the_value_only() {
+        let quiet = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_| {}));
+        let value: Option<u8> = guarded(|| panic!("a parser that gives up"));
+        std::panic::set_hook(quiet);
+        assert_eq!(value, None);
+    }
+
+    #[test]
+    fn groups_and_routes_give_their_mailboxes() {
+        let found = mailboxes(b" Team: \"Q. Uoted\" <q@A.Example>, b@b.example;, =?utf-8?q?=C3=BC?= <\"x@y\"@c.example>");
+        let found: Vec<(Option<&str>, &str, &str)> = found
+            .iter()
+            .map(|mailbox| {
+                (
+                    mailbox.display_name.as_deref(),
+                    mailbox.local.as_str(),
+                    mailbox.domain.as_str(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (Some("Q. Uoted"), "q", "a.example"),
+                (None, "b", "b.example"),
+                (Some("ü"), "\"x@y\"", "c.example")
+            ]
+        );
+    }
+
+    #[test]
+    fn dates_keep_the_offset_that_was_written() {
+        assert_eq!(
+            date(b" Tue, 24 Nov 2026 10:00:00 +0100\r\n").as_deref(),
+            Some("2026-11-24T10:00:00+01:00")
+        );
+        assert_eq!(date(b" no date"), None);
+    }
+
+    #[test]
+    fn the_charset_of_text_is_its_mark_its_label_or_a_guess() {
+        let text = |label, bytes| to_unicode(label, bytes).0.into_owned();
+        assert_eq!(text(None, "ü".as_bytes()), "ü");
+        assert_eq!(text(None, b"\xfc"), "ü");
+        assert_eq!(text(Some("us-ascii"), "ü".as_bytes()), "ü");
+        assert_eq!(text(Some("utf-8"), b"\xff\xfeh\0i\0"), "hi");
+        assert_eq!(text(Some("utf-7"), b"+AKM."), "£.");
+        assert_eq!(
+            to_unicode(Some("utf-8"), b"\xc0\xaf").1,
+            Some(Defect::InvalidCharset)
+        );
+        assert_eq!(
+            to_unicode(Some("x-none"), b"a").1,
+            Some(Defect::UnknownCharset)
+        );
+    }
 }

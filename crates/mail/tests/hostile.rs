@@ -166,6 +166,33 @@ fn a_hundred_thousand_parameters_give_few_names_and_boundaries() {
 }
 
 #[test]
+fn the_extension_of_an_overlong_name_is_kept() {
+    let raw = format!(
+        "Content-Disposition: attachment; filename=\"{}.exe\"\r\n\r\nx",
+        "ü".repeat(20_000)
+    );
+    let message = parse(raw.as_bytes());
+    let name = message.parts[0].best_name().expect("a name");
+    assert!(name.len() < 6_000 && name.ends_with(".exe"));
+    assert!(has(&message, &Defect::NameLimit { bound: 5_120 }));
+}
+
+#[test]
+fn a_name_behind_many_parameters_is_found_or_missed_with_a_defect() {
+    for count in [100, 900, 5_000] {
+        let dummies = "a=b; ".repeat(count);
+        let raw = format!("Content-Disposition: attachment; {dummies} filename=x.exe\r\n\r\nx");
+        let message = parse(raw.as_bytes());
+        let is_found = message.parts[0].best_name() == Some("x.exe");
+        assert_eq!(is_found, count < 1_000);
+        assert_eq!(
+            has(&message, &Defect::ParameterLimit { bound: 256 }),
+            count > 256
+        );
+    }
+}
+
+#[test]
 fn nested_comments_take_no_quadratic_time() {
     for comment in [b"(".as_slice(), b"()", b"(\\", b"(\"", b")("] {
         let mut raw = b"Content-Type: multipart/mixed; boundary=a".to_vec();
@@ -256,6 +283,7 @@ fn a_million_recipients_are_bounded() {
         },
     );
     assert_eq!(message.to().len(), 2_000);
+    assert!(has(&message, &Defect::AddressLimit { bound: 2_000 }));
 }
 
 #[test]
