@@ -21,6 +21,9 @@ pub struct ReleaseRequest {
     /// Deliver to these instead of the held recipients, if any are named.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rcpts: Vec<String>,
+    /// Release even if an earlier release has no known outcome: the recipients may get it twice.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
     /// Say what would happen, and do nothing.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,

@@ -9,7 +9,7 @@ use serde_json::Value;
 pub struct EntrySummary {
     /// The entry's id.
     pub id: String,
-    /// `held`, `releasing`, `released` or `deleted`.
+    /// `held`, `releasing`, `unknown` (a release whose outcome is not known), `released`, `deleted`.
     pub state: String,
     /// When the mail was complete, milliseconds since 1970-01-01 UTC.
     pub received: i64,
@@ -79,8 +79,6 @@ pub struct HeaderField {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HistoryItem {
-    /// Sequence number in the journal.
-    pub seq: u64,
     /// Milliseconds since 1970-01-01 UTC.
     pub at: i64,
     /// Kind of the event, as in the journal: `held`, `release-started`, `released` …

@@ -28,7 +28,7 @@ pub struct Filter {
     /// A part of the subject.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// State of an entry: `held`, `releasing`, `released`, `deleted`.
+    /// State of an entry: `held`, `releasing`, `unknown`, `released`, `deleted`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// Name of a tenant.

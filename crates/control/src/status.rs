@@ -47,10 +47,12 @@ pub struct DoorStatus {
     pub door: String,
     /// The address as configured.
     pub address: String,
-    /// Open connections.
-    pub connections: u64,
-    /// Mails taken since the start.
-    pub mails: u64,
+    /// Open connections, if they are counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<u64>,
+    /// Mails taken since the start, if they are counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mails: Option<u64>,
 }
 
 /// One worker.
@@ -59,7 +61,7 @@ pub struct DoorStatus {
 pub struct WorkerStatus {
     /// Process id.
     pub pid: u32,
-    /// `starting`, `idle`, `busy` or `draining`.
+    /// What it does, in a word or two: `ready`, `busy`, `being replaced`.
     pub state: String,
     /// Mails it has inspected.
     pub mails: u64,
@@ -116,8 +118,9 @@ pub struct PolicyStatus {
 pub struct StoreStatus {
     /// Entries that are held.
     pub held: u64,
-    /// Verdict records.
-    pub records: u64,
+    /// Verdict records, if they are counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub records: Option<u64>,
     /// Last sequence number in the journal.
     pub journal_seq: u64,
     /// Last sequence number in the index; lags behind the journal for moments only.

@@ -96,8 +96,9 @@ pub struct AuditReport {
     pub first_seq: u64,
     /// Last sequence number.
     pub last_seq: u64,
-    /// Digest of the last line, hexadecimal: keep it elsewhere, and a later run can be compared.
-    pub last_digest: String,
-    /// Every place where the chain does not hold: segment, line, what is wrong.
+    /// Held mails whose file has the journalled SHA-256; absent if they were not looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_files: Option<u64>,
+    /// Where the chain does not hold: segment, line, what is wrong.
     pub problems: Vec<String>,
 }

@@ -43,6 +43,11 @@ impl<'c, T: DeserializeOwned> Pages<'c, T> {
         self
     }
 
+    /// How many items the next page may have, within 1 to [`MAX_LIMIT`].
+    pub fn limit(&mut self, items: u32) {
+        self.request.limit = items.clamp(1, MAX_LIMIT);
+    }
+
     /// The next page, or nothing after the last one.
     pub async fn next(&mut self) -> Result<Option<Page<T>>, ClientError> {
         if self.ended {

@@ -11,7 +11,7 @@ const MAX_SOCKET_PATH: usize = 107;
 
 /// Where to listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Listen {
+pub(crate) enum Listen {
     /// `127.0.0.1:8891`, `[::1]:8891`.
     Tcp(SocketAddr),
     /// `unix:/run/postern/milter.sock`.
@@ -20,7 +20,7 @@ pub enum Listen {
 
 /// Where to connect to: a name or an address, and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostPort {
+pub(crate) struct HostPort {
     /// A host name, an IPv4 address, or an IPv6 address without brackets.
     pub host: String,
     /// The port.

@@ -1,6 +1,6 @@
 //! What is wrong with a configuration, and how it is shown.
 
-use crate::term::safe_text;
+use crate::term::safe;
 use serde::Serialize;
 use std::fmt;
 use std::ops::Range;
@@ -20,7 +20,7 @@ pub(super) struct Found {
 
 /// All that is wrong with a configuration file; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigErrors {
+pub(crate) struct ConfigErrors {
     /// The file.
     pub file: PathBuf,
     /// The mistakes, from top to bottom.
@@ -29,7 +29,7 @@ pub struct ConfigErrors {
 
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Mistake {
+pub(crate) struct Mistake {
     /// Line, from 1; 0 if the file could not be read at all.
     pub line: usize,
     /// Column in characters, from 1.
@@ -115,21 +115,21 @@ pub(super) fn line_at(ends: &[usize], at: usize) -> usize {
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let file = safe_text(&self.file.display().to_string());
+        let file = safe(&self.file.display().to_string());
         for (number, mistake) in self.mistakes.iter().enumerate() {
             if number > 0 {
                 f.write_str("\n\n")?;
             }
             match &mistake.excerpt {
-                None => write!(f, "{file}: {}", safe_text(&mistake.message))?,
+                None => write!(f, "{file}: {}", safe(&mistake.message))?,
                 Some(excerpt) => {
                     let (line, column) = (mistake.line, mistake.column);
-                    write!(f, "{file}:{line}:{column}: {}", safe_text(&mistake.message))?;
+                    write!(f, "{file}:{line}:{column}: {}", safe(&mistake.message))?;
                     write_excerpt(f, line, excerpt)?;
                 }
             }
             if let Some(hint) = &mistake.hint {
-                write!(f, "\n  hint: {}", safe_text(hint))?;
+                write!(f, "\n  hint: {}", safe(hint))?;
             }
         }
         Ok(())
@@ -147,8 +147,8 @@ fn write_excerpt(
     use unicode_width::UnicodeWidthStr;
     let number = line.to_string();
     let gutter = " ".repeat(number.len());
-    let (head, marked, tail) = (safe_text(head), safe_text(marked), safe_text(tail));
-    let shown = crate::term::safe(&format!("{head}{marked}{tail}"), LINE_WIDTH);
+    let (head, marked, tail) = (safe(head), safe(marked), safe(tail));
+    let shown = crate::term::safe_cut(&format!("{head}{marked}{tail}"), LINE_WIDTH);
     write!(f, "\n{gutter} |\n{number} | {shown}")?;
     let offset = head.width();
     if offset < LINE_WIDTH {

@@ -15,35 +15,35 @@ mod units;
 mod values;
 mod walk;
 
-pub use address::{HostPort, Listen};
-pub use mistake::{ConfigErrors, Mistake};
-pub use sections::{
+pub(crate) use address::Listen;
+pub(crate) use mistake::{ConfigErrors, Mistake};
+pub(crate) use sections::{
     Config, Control, Headers, Limits, Log, LogFormat, LogLevel, MailLimits, Milter, Release, Rules,
     Store, UnpackLimits, Vendor, Workers,
 };
-pub use tenants::{PolicySection, TenantSection};
+pub(crate) use tenants::{PolicySection, TenantSection};
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Where a configuration is looked for if none is named.
-pub const SYSTEM_FILE: &str = "/etc/postern/postern.toml";
+pub(crate) const SYSTEM_FILE: &str = "/etc/postern/postern.toml";
 
 /// The documented defaults, as they are installed.
-pub const DEFAULTS: &str = include_str!("../../../../deploy/postern.toml");
+pub(crate) const DEFAULTS: &str = include_str!("../../../../deploy/postern.toml");
 
 /// Bytes of a configuration file. Ten thousand tenants fit; a disk image named by mistake does not.
 const MAX_FILE: u64 = 8 << 20;
 
 /// The file to read: the one that was named, else the system's if there is one.
-pub fn locate(named: Option<&Path>) -> Option<PathBuf> {
+pub(crate) fn locate(named: Option<&Path>) -> Option<PathBuf> {
     let system = || Some(PathBuf::from(SYSTEM_FILE)).filter(|file| file.exists());
     named.map(Path::to_owned).or_else(system)
 }
 
 impl Config {
     /// Reads the configuration that [`locate`] finds, or takes the defaults.
-    pub fn load(named: Option<&Path>) -> Result<Config, ConfigErrors> {
+    pub(crate) fn load(named: Option<&Path>) -> Result<Config, ConfigErrors> {
         let Some(file) = locate(named) else {
             return Ok(Config::default());
         };
@@ -52,7 +52,7 @@ impl Config {
     }
 
     /// Reads a configuration from `text`; `file` only names it in errors.
-    pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
+    pub(crate) fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
         read::config(text).map_err(|found| ConfigErrors::new(file, text, found))
     }
 }

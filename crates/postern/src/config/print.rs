@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 impl Config {
     /// Writes every key, those that are not set included.
-    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+    pub(crate) fn to_toml(&self) -> Result<String, toml::ser::Error> {
         toml::to_string(self)
     }
 }

@@ -227,7 +227,8 @@ fn rules(s: &mut Section<'_>) -> Rules {
 fn vendor(s: &mut Section<'_>) -> Vendor {
     let d = Vendor::default();
     Vendor {
-        points: s.value("points", d.points, values::number(POINTS)),
+        // As in the meta data of rules: a rule never speaks for a mail.
+        points: s.value("points", d.points, values::number(0..=*POINTS.end())),
         stage: s.value("stage", d.stage, |v| {
             word(v, &words(Stage::ALL, Stage::as_str))
         }),

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// The whole configuration. Relative paths are relative to the working directory.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Config {
+pub(crate) struct Config {
     /// Journal, index and held mails; default `var`.
     pub state_dir: PathBuf,
     /// The rules; default `rules`.
@@ -44,7 +44,7 @@ pub struct Config {
 
 /// `[milter]`: the door for Postfix and Sendmail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Milter {
+pub(crate) struct Milter {
     /// Where to listen; default `127.0.0.1:8891`.
     pub listen: Vec<Listen>,
     /// Permissions of unix sockets, octal; default `0660`.
@@ -78,7 +78,7 @@ impl Default for Milter {
 
 /// `[workers]`: the processes that look at mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Workers {
+pub(crate) struct Workers {
     /// How many; default one for each core.
     pub count: u32,
     /// Memory of one worker, in bytes; default 1 GiB.
@@ -113,7 +113,7 @@ impl Workers {
 
 /// `[limits]`: bounds on what is looked into. What lies beyond is recorded, never taken as clean.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Parsing one message.
     pub mail: MailLimits,
     /// Taking one mail apart, everything inside it together.
@@ -122,7 +122,7 @@ pub struct Limits {
 
 /// `[limits.mail]`: parsing one message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct MailLimits {
+pub(crate) struct MailLimits {
     /// Header fields of one header section; default 1,000.
     pub headers: u64,
     /// Bytes of one header section; default 256 KiB.
@@ -147,7 +147,7 @@ impl Default for MailLimits {
 
 /// `[limits.unpack]`: taking one mail apart, everything inside it together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct UnpackLimits {
+pub(crate) struct UnpackLimits {
     /// Bytes that all artifacts together may have; default 256 MiB.
     #[serde(serialize_with = "units::serialize_size")]
     pub total_bytes: u64,
@@ -179,7 +179,7 @@ impl Default for UnpackLimits {
 
 /// `[headers]`: what is added to mails that pass.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Headers {
+pub(crate) struct Headers {
     /// Whether header fields are added that say what was found; default true.
     pub add: bool,
 }
@@ -192,7 +192,7 @@ impl Default for Headers {
 
 /// `[store]`: index, journal and disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Store {
+pub(crate) struct Store {
     /// Memory for the index's cache, in bytes; default 64 MiB.
     #[serde(serialize_with = "units::serialize_size")]
     pub cache: u64,
@@ -216,7 +216,7 @@ impl Default for Store {
 
 /// `[release]`: where released mails go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Release {
+pub(crate) struct Release {
     /// An SMTP server behind the filter; default `127.0.0.1:25`.
     pub address: HostPort,
     /// What to call ourselves in EHLO; default `localhost`.
@@ -241,7 +241,7 @@ impl Default for Release {
 
 /// `[control]`: the admin API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Control {
+pub(crate) struct Control {
     /// The unix socket; default `control.sock` in the state directory.
     pub socket: PathBuf,
     /// Users besides root and the daemon's own that may use it, by number; default none.
@@ -250,7 +250,7 @@ pub struct Control {
 
 /// `[log]`: the log, on standard error.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Log {
+pub(crate) struct Log {
     /// Default `text`.
     pub format: LogFormat,
     /// Default `info`.
@@ -260,7 +260,7 @@ pub struct Log {
 /// How a line of the log looks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// One JSON object.
     Json,
     /// For people.
@@ -271,7 +271,7 @@ pub enum LogFormat {
 /// What is logged at least.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum LogLevel {
+pub(crate) enum LogLevel {
     /// What an operator must act on.
     Error,
     /// What an operator should know.
@@ -287,14 +287,14 @@ pub enum LogLevel {
 
 /// `[rules]`: rules beyond what their files say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Rules {
+pub(crate) struct Rules {
     /// `[rules.vendor.<name>]`: public rule sets by the name of their directory.
     pub vendor: BTreeMap<String, Vendor>,
 }
 
 /// `[rules.vendor.<name>]`: one public rule set. Its own scores are ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Vendor {
+pub(crate) struct Vendor {
     /// Points of each of its rules; default 0.
     pub points: i64,
     /// Whether its hits count; default `shadow`.

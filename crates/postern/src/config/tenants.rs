@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 /// `[policy]`: what follows from the opinions of rules, for recipients of no tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PolicySection {
+pub(crate) struct PolicySection {
     /// Tag from this score on; default 40.
     pub tag: i64,
     /// Quarantine from this score on; default 80.
@@ -25,7 +25,7 @@ pub struct PolicySection {
 
 /// `[[tenant]]`: an institution. What it does not say it takes from `[policy]`, key by key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TenantSection {
+pub(crate) struct TenantSection {
     /// Its name, shown in lists and kept in verdicts.
     pub name: String,
     /// Its domains with all their sub-domains.
@@ -62,7 +62,7 @@ impl Default for PolicySection {
 
 impl Config {
     /// The policy for `policy::decide`.
-    pub fn policy(&self) -> Policy {
+    pub(crate) fn policy(&self) -> Policy {
         let tenants = self.tenants.iter();
         Policy {
             default: self.policy.tenant(&Tenant::default().name, &[]),

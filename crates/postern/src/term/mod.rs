@@ -2,7 +2,7 @@
 //!
 //! Subjects, names, addresses, URLs, what a peer said: nearly every text that Postern shows was
 //! written by somebody who may want to deceive the reader or to command his terminal. All of it goes
-//! through [`safe`] or [`safe_text`], and all JSON through [`json_line`].
+//! through [`safe`] and its siblings, and all JSON through [`print_json_line`].
 
 mod json;
 mod progress;
@@ -12,16 +12,19 @@ mod table;
 mod terminal;
 mod time;
 
-pub use json::json_line;
-pub use progress::Progress;
-pub use safe::{safe, safe_lines, safe_text};
-pub use scan::{ScanRow, scan_table};
-pub use table::{Column, Table};
-pub use terminal::{Exit, Terminal, finish};
-pub use time::{now_ms, parse_since, parse_until, rfc3339};
+pub(crate) use json::print_json_line;
+pub(crate) use progress::{Progress, progress};
+pub(crate) use safe::{safe, safe_cut, safe_lines};
+pub(crate) use scan::{ScanRow, scan_table};
+pub(crate) use scan::{or_dash, rule_names};
+pub(crate) use table::{Column, Table};
+#[cfg(test)]
+pub(crate) use terminal::explain;
+pub(crate) use terminal::{Exit, Terminal, finish};
+pub(crate) use time::{now_ms, parse_since, parse_until, rfc3339};
 
 /// Writes a size for people: `512 B`, `1.4 MiB`.
-pub fn human_size(bytes: u64) -> String {
+pub(crate) fn human_size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if bytes < 1024 {
         return format!("{bytes} B");

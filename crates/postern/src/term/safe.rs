@@ -9,7 +9,7 @@ const CUT: char = '…';
 /// are there to smear over the lines above and below.
 const MAX_MARKS: usize = 3;
 
-/// Columns of a single line of [`safe_text`] and [`safe_lines`]: no line of ours is that long.
+/// Columns of a single line of [`safe`] and [`safe_lines`]: no line of ours is that long.
 const MAX_WIDTH: usize = 4_096;
 
 /// Lines of [`safe_lines`].
@@ -22,7 +22,7 @@ const MAX_LINES: usize = 1_000;
 /// control (C0, DEL, C1), format character (BiDi, zero-width, tags), line and paragraph separator,
 /// space that is not U+0020, private and unassigned code point, and every further invisible letter
 /// or mark. Takes time linear in what is shown, not in what is given.
-pub fn safe(text: &str, width: usize) -> String {
+pub(crate) fn safe_cut(text: &str, width: usize) -> String {
     let mut shown = Shown {
         text: String::new(),
         columns: 0,
@@ -50,14 +50,14 @@ pub fn safe(text: &str, width: usize) -> String {
 }
 
 /// `text` as one line of visible characters, however long it is (within reason).
-pub fn safe_text(text: &str) -> String {
-    safe(text, MAX_WIDTH)
+pub(crate) fn safe(text: &str) -> String {
+    safe_cut(text, MAX_WIDTH)
 }
 
 /// `text` with its line ends, each line made safe: for what is meant to have lines, such as the
 /// messages of a compiler.
-pub fn safe_lines(text: &str) -> String {
-    let mut lines: Vec<String> = text.lines().take(MAX_LINES).map(safe_text).collect();
+pub(crate) fn safe_lines(text: &str) -> String {
+    let mut lines: Vec<String> = text.lines().take(MAX_LINES).map(safe).collect();
     if text.lines().nth(MAX_LINES).is_some() {
         lines.push(CUT.to_string());
     }

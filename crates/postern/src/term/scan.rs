@@ -7,23 +7,23 @@ const RULES_SHOWN: usize = 3;
 
 /// One judged mail.
 #[derive(Debug, Clone, Default)]
-pub struct ScanRow {
+pub(crate) struct ScanRow {
     /// The file as it was named.
     pub file: String,
     /// Its action, or `error`.
     pub action: String,
-    /// Its score.
-    pub score: i64,
-    /// Its category.
-    pub category: Option<String>,
+    /// Its score, if it has one.
+    pub score: Option<i64>,
+    /// Its category; empty if it has none.
+    pub category: String,
     /// Live rules that hit, the heaviest first; for an error, what went wrong.
     pub rules: Vec<String>,
-    /// How long it took, milliseconds.
-    pub ms: u64,
+    /// How long it took, milliseconds, if it was judged.
+    pub ms: Option<u64>,
 }
 
 /// One line for each mail.
-pub fn scan_table(rows: &[ScanRow]) -> Table {
+pub(crate) fn scan_table(rows: &[ScanRow]) -> Table {
     let mut table = Table::new(&[
         Column::text("FILE", 60),
         Column::text("ACTION", 10),
@@ -36,13 +36,18 @@ pub fn scan_table(rows: &[ScanRow]) -> Table {
         table.row([
             row.file.clone(),
             row.action.clone(),
-            row.score.to_string(),
-            row.category.clone().unwrap_or_else(|| "-".to_owned()),
-            row.ms.to_string(),
+            or_dash(row.score),
+            or_dash(Some(&row.category).filter(|c| !c.is_empty())),
+            or_dash(row.ms),
             rule_names(&row.rules),
         ]);
     }
     table
+}
+
+/// A value, or the sign for none.
+pub(crate) fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
 /// The first few names, and how many more there are.

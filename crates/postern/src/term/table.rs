@@ -1,11 +1,12 @@
 //! Tables.
 
-use super::safe;
+use super::safe_cut;
 use comfy_table::{CellAlignment, ContentArrangement, presets};
+use std::fmt;
 
 /// One column of a table.
 #[derive(Debug, Clone, Copy)]
-pub struct Column {
+pub(crate) struct Column {
     title: &'static str,
     width: usize,
     right: bool,
@@ -13,7 +14,7 @@ pub struct Column {
 
 impl Column {
     /// A column of text, cut at `width` columns of the terminal.
-    pub const fn text(title: &'static str, width: usize) -> Self {
+    pub(crate) const fn text(title: &'static str, width: usize) -> Self {
         Column {
             title,
             width,
@@ -22,7 +23,7 @@ impl Column {
     }
 
     /// A column of numbers, aligned to the right.
-    pub const fn number(title: &'static str) -> Self {
+    pub(crate) const fn number(title: &'static str) -> Self {
         Column {
             title,
             width: 24,
@@ -34,7 +35,7 @@ impl Column {
 /// A table without lines: a title row, and one line for each row. Every cell is made safe here, so
 /// that nothing can be forgotten.
 #[derive(Debug)]
-pub struct Table {
+pub(crate) struct Table {
     columns: Vec<Column>,
     table: comfy_table::Table,
     rows: usize,
@@ -42,7 +43,7 @@ pub struct Table {
 
 impl Table {
     /// An empty table.
-    pub fn new(columns: &[Column]) -> Self {
+    pub(crate) fn new(columns: &[Column]) -> Self {
         let mut table = comfy_table::Table::new();
         table
             .load_style(presets::NOTHING)
@@ -65,23 +66,31 @@ impl Table {
     }
 
     /// Adds a row.
-    pub fn row<S: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = S>) {
+    pub(crate) fn row<S: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = S>) {
         let cells = cells.into_iter().zip(&self.columns);
         self.table
-            .add_row(cells.map(|(cell, column)| safe(cell.as_ref(), column.width)));
+            .add_row(cells.map(|(cell, column)| safe_cut(cell.as_ref(), column.width)));
         self.rows += 1;
     }
 
     /// Whether there is no row.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rows == 0
     }
 
     /// The lines: the titles, then the rows.
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.table
             .lines()
             .map(|line| line.trim_end().to_owned())
             .collect()
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lines()
+            .iter()
+            .try_for_each(|line| writeln!(f, "{line}"))
     }
 }

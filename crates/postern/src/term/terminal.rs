@@ -1,6 +1,6 @@
 //! Where output goes and answers come from.
 
-use super::{Table, json_line, safe_lines, safe_text};
+use super::{Table, print_json_line, safe, safe_cut, safe_lines};
 use serde::Serialize;
 use std::fmt;
 use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// All is well.
     Done,
     /// The answer is bad news: a mail would be held, an entry was not released.
@@ -28,7 +28,7 @@ impl From<Exit> for ExitCode {
 }
 
 /// Standard input and output of a command, and how it is to use them.
-pub struct Terminal {
+pub(crate) struct Terminal {
     out: Box<dyn Write + Send>,
     questions: Box<dyn Write + Send>,
     input: Box<dyn BufRead + Send>,
@@ -36,11 +36,13 @@ pub struct Terminal {
     bold: bool,
     out_is_terminal: bool,
     in_is_terminal: bool,
+    /// Columns of a real terminal: longer lines of tables are cut, as `ps` does.
+    width: Option<usize>,
 }
 
 impl Terminal {
     /// The real one. With `json`, commands write JSON lines instead of text.
-    pub fn standard(json: bool) -> Self {
+    pub(crate) fn standard(json: bool) -> Self {
         let (out, input) = (io::stdout(), io::stdin());
         let out_is_terminal = out.is_terminal();
         // https://no-color.org: set and not empty means none, whatever its value.
@@ -48,6 +50,9 @@ impl Terminal {
         Terminal {
             json,
             bold: out_is_terminal && !json && !no_color,
+            width: rustix::termios::tcgetwinsize(&out)
+                .ok()
+                .map(|size| size.ws_col.into()),
             out_is_terminal,
             in_is_terminal: input.is_terminal() && io::stderr().is_terminal(),
             out: Box::new(BufWriter::new(out)),
@@ -57,7 +62,8 @@ impl Terminal {
     }
 
     /// One that writes to `out`, is no terminal, and has nobody to ask.
-    pub fn writing_to(out: impl Write + Send + 'static, json: bool) -> Self {
+    #[cfg(test)]
+    pub(crate) fn writing_to(out: impl Write + Send + 'static, json: bool) -> Self {
         Terminal {
             out: Box::new(out),
             questions: Box::new(io::sink()),
@@ -66,12 +72,14 @@ impl Terminal {
             bold: false,
             out_is_terminal: false,
             in_is_terminal: false,
+            width: None,
         }
     }
 
     /// The same with somebody who answers with `lines`, and an output that is a terminal.
+    #[cfg(test)]
     #[must_use]
-    pub fn answered_by(mut self, lines: &'static str) -> Self {
+    pub(crate) fn answered_by(mut self, lines: &'static str) -> Self {
         self.input = Box::new(lines.as_bytes());
         self.in_is_terminal = true;
         self.out_is_terminal = true;
@@ -79,39 +87,38 @@ impl Terminal {
     }
 
     /// Whether commands are to write JSON lines.
-    pub fn wants_json(&self) -> bool {
+    pub(crate) fn wants_json(&self) -> bool {
         self.json
     }
 
     /// Whether what is written is seen on a terminal.
-    pub fn is_terminal(&self) -> bool {
+    pub(crate) fn is_terminal(&self) -> bool {
         self.out_is_terminal
     }
 
     /// The place for bytes as they are.
-    pub fn bytes(&mut self) -> &mut (dyn Write + Send) {
+    pub(crate) fn bytes(&mut self) -> &mut (dyn Write + Send) {
         &mut *self.out
     }
 
     /// Writes one line of JSON.
-    pub fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
-        let line = json_line(value).map_err(io::Error::other)?;
-        writeln!(self.out, "{line}")
+    pub(crate) fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
+        print_json_line(&mut *self.out, value)
     }
 
     /// Writes one line, made safe.
-    pub fn line(&mut self, text: &str) -> io::Result<()> {
-        writeln!(self.out, "{}", safe_text(text))
+    pub(crate) fn line(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.out, "{}", safe(text))
     }
 
     /// Writes lines, made safe.
-    pub fn lines(&mut self, text: &str) -> io::Result<()> {
+    pub(crate) fn lines(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.out, "{}", safe_lines(text))
     }
 
     /// Writes a heading, made safe.
-    pub fn heading(&mut self, text: &str) -> io::Result<()> {
-        let text = safe_text(text);
+    pub(crate) fn heading(&mut self, text: &str) -> io::Result<()> {
+        let text = safe(text);
         if self.bold {
             writeln!(self.out, "\x1b[1m{text}\x1b[0m")
         } else {
@@ -120,9 +127,12 @@ impl Terminal {
     }
 
     /// Writes a table, indented by `indent` columns.
-    pub fn table(&mut self, table: &Table, indent: usize) -> io::Result<()> {
+    pub(crate) fn table(&mut self, table: &Table, indent: usize) -> io::Result<()> {
         for (number, line) in table.lines().iter().enumerate() {
-            let text = format!("{:indent$}{line}", "");
+            let mut text = format!("{:indent$}{line}", "");
+            if let Some(width) = self.width.filter(|width| *width > 0) {
+                text = safe_cut(&text, width);
+            }
             if number == 0 {
                 self.heading(&text)?;
             } else {
@@ -134,12 +144,12 @@ impl Terminal {
 
     /// Asks a question on standard error; yes only if the answer is `y` or `yes`. Nothing if there
     /// is nobody to ask.
-    pub fn confirm(&mut self, question: &str) -> io::Result<Option<bool>> {
+    pub(crate) fn confirm(&mut self, question: &str) -> io::Result<Option<bool>> {
         if !self.in_is_terminal {
             return Ok(None);
         }
         self.out.flush()?;
-        write!(self.questions, "{} [y/N] ", safe_text(question))?;
+        write!(self.questions, "{} [y/N] ", safe(question))?;
         self.questions.flush()?;
         let mut answer = String::new();
         // Nobody answers with more; a file would be no terminal.
@@ -148,7 +158,7 @@ impl Terminal {
     }
 
     /// Writes out what is still buffered.
-    pub fn flush(&mut self) -> io::Result<()> {
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 }
@@ -163,7 +173,7 @@ impl fmt::Debug for Terminal {
 
 /// Ends a command: what went wrong goes to standard error, with the hint of the daemon if it gave
 /// one. A reader that has gone away (`postern verdict list | head`) is no error.
-pub fn finish(result: anyhow::Result<Exit>) -> ExitCode {
+pub(crate) fn finish(result: anyhow::Result<Exit>) -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(error) if is_broken_pipe(&error) => Exit::Done.into(),
@@ -185,7 +195,7 @@ pub(crate) fn explain(error: &anyhow::Error) -> String {
         }
         if let Some(hint) = &body.hint {
             text.push_str("\n  hint: ");
-            text.push_str(&safe_text(hint));
+            text.push_str(&safe(hint));
         }
     }
     text

@@ -1,5 +1,6 @@
 //! Hostile texts, and what is left of them.
 
+use super::json::json_line;
 use super::*;
 use proptest::prelude::*;
 
@@ -121,7 +122,7 @@ fn the_corpus_is_worth_its_name() {
 fn hostile_texts_come_out_as_one_visible_line() {
     for text in HOSTILE {
         for width in [0, 1, 2, 3, 5, 10, 40, 200] {
-            let shown = safe(text, width);
+            let shown = safe_cut(text, width);
             assert_visible(&shown);
             assert!(!shown.contains('\n'));
             assert!(
@@ -153,13 +154,10 @@ fn hostile_texts_do_not_break_a_table() {
 
 #[test]
 fn what_was_hidden_can_be_read() {
-    assert_eq!(safe_text("\x1b]0;x\x07"), "\\x1b]0;x\\x07");
-    assert_eq!(
-        safe_text("invoice\u{202e}fdp.exe"),
-        "invoice\\u{202e}fdp.exe"
-    );
-    assert_eq!(safe_text("a\r\n\tb\x7f\u{85}"), "a\\r\\n\\tb\\x7f\\u{85}");
-    assert_eq!(safe_text("\u{301}x\u{301}"), "\\u{301}x\u{301}");
+    assert_eq!(safe("\x1b]0;x\x07"), "\\x1b]0;x\\x07");
+    assert_eq!(safe("invoice\u{202e}fdp.exe"), "invoice\\u{202e}fdp.exe");
+    assert_eq!(safe("a\r\n\tb\x7f\u{85}"), "a\\r\\n\\tb\\x7f\\u{85}");
+    assert_eq!(safe("\u{301}x\u{301}"), "\\u{301}x\u{301}");
 }
 
 #[test]
@@ -178,24 +176,24 @@ fn ordinary_text_of_many_scripts_stays_as_it_is() {
         "C:\\Users\\x",
         "“quoted” — ‘text’",
     ] {
-        assert_eq!(safe_text(text), text);
+        assert_eq!(safe(text), text);
     }
 }
 
 #[test]
 fn a_cut_is_marked_and_never_splits_an_escape() {
-    assert_eq!(safe("abcdef", 6), "abcdef");
-    assert_eq!(safe("abcdefg", 6), "abcde…");
-    assert_eq!(safe("abc\x1bdef", 6), "abc…");
-    assert_eq!(safe("漢字漢字", 5), "漢字…");
-    assert_eq!(safe("x", 0), "");
+    assert_eq!(safe_cut("abcdef", 6), "abcdef");
+    assert_eq!(safe_cut("abcdefg", 6), "abcde…");
+    assert_eq!(safe_cut("abc\x1bdef", 6), "abc…");
+    assert_eq!(safe_cut("漢字漢字", 5), "漢字…");
+    assert_eq!(safe_cut("x", 0), "");
 }
 
 #[test]
 fn four_megabytes_of_subject_cost_one_line() {
     let subject = "\x1b[2J".repeat(1 << 20);
     assert_eq!(
-        unicode_width::UnicodeWidthStr::width(safe(&subject, 48).as_str()),
+        unicode_width::UnicodeWidthStr::width(safe_cut(&subject, 48).as_str()),
         48
     );
     assert!(safe_lines(&"\n".repeat(1 << 20)).len() < 4_096);
@@ -218,15 +216,15 @@ fn json_is_escaped_and_reads_back_to_the_same() {
 proptest! {
     #[test]
     fn any_text_is_visible_and_fits(text: String, width in 0usize..100) {
-        let shown = safe(&text, width);
+        let shown = safe_cut(&text, width);
         assert_visible(&shown);
         prop_assert!(unicode_width::UnicodeWidthStr::width(shown.as_str()) <= width);
     }
 
     #[test]
     fn what_was_made_safe_stays_as_it_is(text: String) {
-        let once = safe_text(&text);
-        prop_assert_eq!(safe_text(&once), once);
+        let once = safe(&text);
+        prop_assert_eq!(safe(&once), once);
     }
 
     #[test]
@@ -305,23 +303,24 @@ fn a_scan_is_one_line_for_each_mail() {
         ScanRow {
             file: "fixtures/mail/eicar.eml".into(),
             action: "quarantine".into(),
-            score: 120,
-            category: Some("malware".into()),
+            score: Some(120),
+            category: "malware".into(),
             rules: ["eicar", "double_extension", "b", "c", "d"]
                 .map(String::from)
                 .into(),
-            ms: 7,
+            ms: Some(7),
         },
         ScanRow {
             file: "a\x1b[2J.eml".into(),
             action: "accept".into(),
+            score: Some(0),
             ..ScanRow::default()
         },
     ];
     let expected = "\
 FILE                     ACTION      SCORE  CATEGORY  MS  RULES
 fixtures/mail/eicar.eml  quarantine    120  malware    7  eicar, double_extension, b +2
-a\\x1b[2J.eml             accept          0  -          0";
+a\\x1b[2J.eml             accept          0  -          -";
     assert_eq!(scan_table(&rows).lines().join("\n"), expected);
 }
 

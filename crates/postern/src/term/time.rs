@@ -3,25 +3,25 @@
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 
 /// Milliseconds since 1970-01-01 UTC.
-pub fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     Timestamp::now().as_millisecond()
 }
 
 /// Writes a time as `2026-11-24T16:13:00Z`; one that no calendar has as its number.
-pub fn rfc3339(ms: i64) -> String {
+pub(crate) fn rfc3339(ms: i64) -> String {
     let seconds = ms.div_euclid(1_000);
     Timestamp::from_second(seconds).map_or_else(|_| format!("{ms} ms"), |t| t.to_string())
 }
 
 /// Reads the start of a span: an RFC 3339 time, a date (from its first moment in UTC on), or how
 /// long ago (`30m`, `2h`, `7d`, `4w`). Milliseconds since 1970-01-01 UTC.
-pub fn parse_since(text: &str, now: i64) -> Result<i64, String> {
+pub(crate) fn parse_since(text: &str, now: i64) -> Result<i64, String> {
     parse(text, now, 0)
 }
 
 /// Reads the end of a span, which itself is outside: like [`parse_since`], but a date is meant with
 /// the whole of its day.
-pub fn parse_until(text: &str, now: i64) -> Result<i64, String> {
+pub(crate) fn parse_until(text: &str, now: i64) -> Result<i64, String> {
     parse(text, now, 1)
 }
 

@@ -1,0 +1,43 @@
+//! `postern audit verify`.
+
+use crate::term::{Exit, Terminal};
+use anyhow::Result;
+use control::{AuditReport, Client};
+
+/// Has the daemon check its journal.
+pub(crate) async fn verify(client: &Client, terminal: &mut Terminal) -> Result<Exit> {
+    show(&client.verify_audit().await?, terminal)
+}
+
+/// Shows what a check has found, whoever made it.
+pub(crate) fn show(report: &AuditReport, terminal: &mut Terminal) -> Result<Exit> {
+    let exit = if report.ok { Exit::Done } else { Exit::Found };
+    if terminal.wants_json() {
+        terminal.json(report)?;
+        return Ok(exit);
+    }
+    for problem in &report.problems {
+        terminal.line(problem)?;
+    }
+    if !report.ok {
+        terminal.line("the journal is not whole")?;
+        return Ok(exit);
+    }
+    let AuditReport {
+        segments,
+        events,
+        first_seq,
+        last_seq,
+        erased,
+        ..
+    } = report;
+    terminal.line(&format!(
+        "the journal is whole: {events} events ({first_seq} to {last_seq}) in {segments} segments, {erased} erased"
+    ))?;
+    if let Some(files) = report.held_files {
+        terminal.line(&format!(
+            "{files} held mails have the content that was journalled"
+        ))?;
+    }
+    Ok(exit)
+}

@@ -1,0 +1,126 @@
+//! `postern config`.
+
+use super::args::ConfigCommand;
+use crate::config::{Config, ConfigErrors, DEFAULTS, Mistake, locate};
+use crate::term::{Exit, Terminal};
+use anyhow::{Context, Result};
+use serde::Serialize;
+use std::path::Path;
+
+/// Runs one of them; `named` is what `--config` says.
+pub(crate) fn run(
+    command: &ConfigCommand,
+    named: Option<&Path>,
+    terminal: &mut Terminal,
+) -> Result<Exit> {
+    match command {
+        ConfigCommand::Check => check(named, terminal),
+        ConfigCommand::Print { defaults: true } => {
+            terminal.bytes().write_all(DEFAULTS.as_bytes())?;
+            Ok(Exit::Done)
+        }
+        ConfigCommand::Print { defaults: false } => print(named, terminal),
+    }
+}
+
+/// The result of a check in JSON.
+#[derive(Serialize)]
+struct Checked<'a> {
+    /// The file, or nothing if there is none and the defaults are used.
+    file: Option<String>,
+    ok: bool,
+    mistakes: &'a [Mistake],
+}
+
+fn check(named: Option<&Path>, terminal: &mut Terminal) -> Result<Exit> {
+    let file = locate(named).map(|file| file.display().to_string());
+    match Config::load(named) {
+        Ok(_) if terminal.wants_json() => {
+            terminal.json(&Checked {
+                file,
+                ok: true,
+                mistakes: &[],
+            })?;
+        }
+        Ok(config) => {
+            let file = file.as_deref().unwrap_or("built-in defaults");
+            terminal.line(&format!("{file}: ok"))?;
+            summary(&config, terminal)?;
+        }
+        Err(ConfigErrors { mistakes, .. }) if terminal.wants_json() => {
+            terminal.json(&Checked {
+                file,
+                ok: false,
+                mistakes: &mistakes,
+            })?;
+            return Ok(Exit::Failed);
+        }
+        Err(errors) => {
+            let count = errors.mistakes.len();
+            terminal.lines(&errors.to_string())?;
+            terminal.line("")?;
+            terminal.line(&if count == 1 {
+                "1 mistake".to_owned()
+            } else {
+                format!("{count} mistakes")
+            })?;
+            return Ok(Exit::Failed);
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// What one wants to see at a glance.
+fn summary(config: &Config, terminal: &mut Terminal) -> Result<()> {
+    let listen: Vec<String> = config
+        .milter
+        .listen
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let tenants: Vec<&str> = config.tenants.iter().map(|t| t.name.as_str()).collect();
+    let policy = &config.policy;
+    let reject = policy
+        .reject
+        .map_or("off".to_owned(), |score| score.to_string());
+    let lines = [
+        ("state", config.state_dir.display().to_string()),
+        ("rules", config.rules_dir.display().to_string()),
+        ("milter", listen.join(", ")),
+        ("workers", config.workers.count.to_string()),
+        ("release", config.release.address.to_string()),
+        (
+            "policy",
+            format!(
+                "tag {}, quarantine {}, reject {reject}",
+                policy.tag, policy.quarantine
+            ),
+        ),
+        (
+            "tenants",
+            if tenants.is_empty() {
+                "none".to_owned()
+            } else {
+                tenants.join(", ")
+            },
+        ),
+        ("digest", config.policy().digest()),
+    ];
+    for (name, value) in lines {
+        super::record::field(terminal, name, &value)?;
+    }
+    Ok(())
+}
+
+fn print(named: Option<&Path>, terminal: &mut Terminal) -> Result<Exit> {
+    let config = Config::load(named)?;
+    if terminal.wants_json() {
+        terminal.json(&config)?;
+    } else {
+        let text = config
+            .to_toml()
+            .context("the configuration cannot be written as TOML")?;
+        terminal.lines(text.trim_end())?;
+    }
+    Ok(Exit::Done)
+}

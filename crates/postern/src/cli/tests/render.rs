@@ -1,0 +1,342 @@
+//! What is shown.
+
+use super::daemon::{MAIL, detail, record, summary};
+use super::*;
+use axum::http::StatusCode;
+use control::{ErrorBody, path};
+use serde_json::{Value, json};
+
+/// Everything at once: a terminal's commands, C1, BiDi, line ends, invisible characters.
+const HOSTILE: &str =
+    "x\x1b[2J\x1b]52;c;cm0=\x07\u{9b}1m\r\n\u{202e}\u{2028}\u{200b}\u{e0041}\x00\x7f\u{8}y";
+
+fn assert_plain(text: &str) {
+    let harmful = |c: char| {
+        c != '\n'
+            && (c.is_control() || matches!(c, '\u{202e}' | '\u{2028}' | '\u{200b}' | '\u{e0041}'))
+    };
+    assert!(!text.contains(harmful), "{text:?}");
+}
+
+fn everything(daemon: &Daemon, text: &str) {
+    let mut hostile = summary(1);
+    for key in [
+        "state",
+        "mail_from",
+        "subject",
+        "action",
+        "category",
+        "tenant",
+        "queue_id",
+    ] {
+        hostile[key] = json!(text);
+    }
+    for key in ["from", "rcpts", "rules"] {
+        hostile[key] = json!([text, text, text, text, text]);
+    }
+    daemon.answers(
+        path::QUARANTINE_LIST,
+        &json!({"items": [hostile], "next": text}),
+    );
+    daemon.answers(path::VERDICT_LIST, &json!({"items": [hostile]}));
+    daemon.answers(
+        &path::entry(MAIL).expect("an id"),
+        &json!({ "entries": [detail(text)] }),
+    );
+    let shown = json!({"record": record(text), "reply": text, "history": [{"at": 0, "event": text, "detail": text}]});
+    daemon.answers(&path::verdict(MAIL).expect("an id"), &shown);
+    let verdict = record(text)["groups"][0]["verdict"].clone();
+    let replays = json!([{"tenant": text, "verdict": verdict, "equal": false}]);
+    let explained =
+        json!({"record": record(text), "replays": replays, "equal": false, "note": text});
+    daemon.answers(&path::explain(MAIL).expect("an id"), &explained);
+    let rule = json!({"rule": text, "place": text, "file": text, "category": text, "stage": text, "action": text, "description": text});
+    daemon.answers(path::RULES, &json!({"digest": text, "rules": [rule]}));
+    daemon.answers(
+        path::RULES_RELOAD,
+        &json!({"digest": text, "warnings": [text]}),
+    );
+    daemon.answers(
+        path::STORE_REBUILD,
+        &json!({"running": false, "phase": text, "findings": [text]}),
+    );
+    daemon.answers(
+        path::AUDIT_VERIFY,
+        &json!({"ok": false, "problems": [text]}),
+    );
+    daemon.answers(
+        path::QUARANTINE_RELEASE,
+        &json!({"results": [{"id": text, "state": text, "message": text, "queue_id": text}]}),
+    );
+    let status = json!({
+        "program": text, "problems": [text], "doors": [{"door": text, "address": text}],
+        "workers": [{"state": text, "rules": text}], "confinement": [{"name": text, "detail": text}],
+        "rules": {"digest": text, "dir": text}, "policy": {"digest": text, "tenants": [text]},
+        "answered": {text: 1}, "store": {"recovery": [text]}, "disk": {"dir": text}
+    });
+    daemon.answers(path::STATUS, &status);
+}
+
+const COMMANDS: [&[&str]; 10] = [
+    &["quarantine", "list"],
+    &["quarantine", "show", MAIL],
+    &["quarantine", "release", MAIL],
+    &["verdict", "list"],
+    &["verdict", "show", MAIL],
+    &["verdict", "explain", MAIL],
+    &["rules", "list"],
+    &["rules", "reload"],
+    &["store", "rebuild"],
+    &["status"],
+];
+
+#[tokio::test]
+async fn no_command_passes_on_what_could_command_a_terminal() {
+    let daemon = Daemon::start();
+    everything(&daemon, HOSTILE);
+    for line in COMMANDS.into_iter().chain([&["audit", "verify"][..]]) {
+        let outcome = run(&daemon, line).await;
+        assert!(outcome.result.is_ok(), "{line:?}: {:?}", outcome.result);
+        assert!(
+            outcome.text.contains("x\\x1b[2J"),
+            "{line:?}: {}",
+            outcome.text
+        );
+        assert_plain(&outcome.text);
+    }
+}
+
+#[tokio::test]
+async fn json_is_one_harmless_object_a_line() {
+    let daemon = Daemon::start();
+    everything(&daemon, HOSTILE);
+    for line in COMMANDS.into_iter().chain([&["audit", "verify"][..]]) {
+        let line: Vec<&str> = line.iter().copied().chain(["--json"]).collect();
+        let outcome = run(&daemon, &line).await;
+        assert_plain(&outcome.text);
+        assert!(!outcome.text.is_empty(), "{line:?}");
+        for object in outcome.text.lines() {
+            let value: Value = serde_json::from_str(object).expect("JSON");
+            assert!(value.is_object(), "{object}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn errors_of_the_daemon_are_harmless_and_complete() {
+    let daemon = Daemon::start();
+    let mut error = ErrorBody::new(format!("rules/file/a.yar: {HOSTILE}")).hint(HOSTILE);
+    error.details = vec![format!("error[E001]: syntax\n --> a.yar:3:1\n{HOSTILE}")];
+    daemon.refuses(path::RULES_RELOAD, StatusCode::UNPROCESSABLE_ENTITY, &error);
+    let text = run(&daemon, &["rules", "reload"]).await.error();
+    assert_plain(&text);
+    assert!(
+        text.starts_with("postern: rules/file/a.yar: x\\x1b[2J"),
+        "{text}"
+    );
+    assert!(
+        text.contains("\nerror[E001]: syntax\n --> a.yar:3:1\n"),
+        "{text}"
+    );
+    assert!(text.contains("\n  hint: x\\x1b"), "{text}");
+}
+
+#[tokio::test]
+async fn a_list_is_a_table_with_a_way_to_go_on() {
+    let daemon = Daemon::start();
+    daemon.answers(
+        path::QUARANTINE_LIST,
+        &json!({"items": [summary(2)], "next": "c1"}),
+    );
+    daemon.answers(
+        path::QUARANTINE_LIST,
+        &json!({"items": [summary(1)], "next": "c2"}),
+    );
+    let outcome = run(&daemon, &["q", "list", "--limit", "2"]).await;
+    let expected = "\
+ID                            RECEIVED              STATE  SCORE  CATEGORY  SENDER                RCPT              SUBJECT       RULES
+01j8zq2v7c5w4n3k9d6f1h0g8t-2  2025-11-24T16:00:00Z  held     120  malware   billing@evil.example  a@uni.example +1  Your invoice  eicar
+01j8zq2v7c5w4n3k9d6f1h0g8t-1  2025-11-24T16:00:00Z  held     120  malware   billing@evil.example  a@uni.example +1  Your invoice  eicar
+2 shown; more with --after c2, or --all
+";
+    assert_eq!(outcome.text, expected, "\n{}", outcome.text);
+    let limits: Vec<_> = daemon
+        .asked(path::QUARANTINE_LIST)
+        .iter()
+        .map(|a| a["limit"].clone())
+        .collect();
+    assert_eq!(limits, [2, 1], "a short page is completed, not exceeded");
+}
+
+#[tokio::test]
+async fn an_empty_list_says_so_to_people_and_nothing_to_machines() {
+    let daemon = Daemon::start();
+    daemon.answers(path::VERDICT_LIST, &json!({"items": []}));
+    assert_eq!(
+        run(&daemon, &["verdict", "list"]).await.text,
+        "no mail matches\n"
+    );
+    assert_eq!(run(&daemon, &["verdict", "list", "--json"]).await.text, "");
+}
+
+#[tokio::test]
+async fn an_entry_is_shown_with_all_that_is_known() {
+    let daemon = Daemon::start();
+    daemon.answers(
+        &path::entry(MAIL).expect("an id"),
+        &json!({ "entries": [detail("plain")] }),
+    );
+    let outcome = run(&daemon, &["q", "show", MAIL]).await;
+    assert_eq!(outcome.text, SHOWN, "\n{}", outcome.text);
+}
+
+const SHOWN: &str = include_str!("show.txt");
+
+#[tokio::test]
+async fn an_entry_without_its_record_is_still_shown() {
+    let daemon = Daemon::start();
+    let mut entry = detail("plain");
+    entry["record"] = Value::Null;
+    daemon.answers(
+        &path::entry(MAIL).expect("an id"),
+        &json!({ "entries": [entry] }),
+    );
+    let outcome = run(&daemon, &["q", "show", MAIL]).await;
+    assert!(
+        outcome.text.contains("why it is held is not known"),
+        "{}",
+        outcome.text
+    );
+}
+
+#[tokio::test]
+async fn an_explanation_says_whether_the_verdict_came_out_again() {
+    let daemon = Daemon::start();
+    let verdict = record("plain")["groups"][0]["verdict"].clone();
+    let replays = json!([{"tenant": "plain", "verdict": verdict, "equal": true}]);
+    daemon.answers(
+        &path::explain(MAIL).expect("an id"),
+        &json!({"record": record("plain"), "replays": replays, "equal": true}),
+    );
+    let outcome = run(&daemon, &["verdict", "explain", MAIL]).await;
+    assert_eq!(outcome.exit(), Exit::Done);
+    for sentence in [
+        " 1. The rule plain (malware) hit the artifact plain and gave 120 points.",
+        " 2. The score of 120 reaches the threshold of 80, which asks to hold it.",
+        " 3. The policy asks at least to hold it when a rule of the category malware hit.",
+        " 4. The artifact 1.3 is encrypted, so not all of it was seen, which asks to deliver it with a mark.",
+        " 5. A scan failed (plain), which asks to defer it.",
+        " 6. The sender is on the allow list (plain), so that points and categories no longer ask to deliver it with a mark.",
+        "under the policy of its day: the same verdict.",
+    ] {
+        assert!(
+            outcome.text.contains(sentence),
+            "{sentence}\n{}",
+            outcome.text
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_raw_message_goes_to_a_file_but_not_to_a_terminal() {
+    let daemon = Daemon::start();
+    daemon.answers_bytes(
+        &path::raw(MAIL).expect("an id"),
+        b"Subject: \x1b]0;x\x07\r\n\r\n",
+    );
+    let line = ["q", "show", MAIL, "--raw"];
+    assert_eq!(
+        run(&daemon, &line).await.text,
+        "Subject: \x1b]0;x\x07\r\n\r\n"
+    );
+    let refused = run_answered(&daemon, &line, Some("")).await;
+    assert!(
+        refused.error().contains("may command a terminal"),
+        "{}",
+        refused.error()
+    );
+    assert_eq!(refused.text, "");
+    let forced = run_answered(&daemon, &["q", "show", MAIL, "--raw", "--force"], Some("")).await;
+    assert_eq!(forced.text, "Subject: \x1b]0;x\x07\r\n\r\n");
+}
+
+#[tokio::test]
+async fn a_rebuild_is_followed_to_its_end() {
+    let daemon = Daemon::start();
+    daemon.answers(
+        path::STORE_REBUILD,
+        &json!({"running": true, "phase": "reading the journal", "applied": 1, "total": 2}),
+    );
+    daemon.answers(
+        path::STORE_REBUILD,
+        &json!({"running": false, "applied": 2, "total": 2, "records": 1, "entries": 1, "ms": 3}),
+    );
+    let outcome = run(&daemon, &["store", "rebuild"]).await;
+    assert_eq!(
+        outcome.text,
+        "index rebuilt from 2 events in 3 ms: 1 verdicts, 1 entries\n"
+    );
+}
+
+#[tokio::test]
+async fn status_exits_with_1_if_the_daemon_has_problems() {
+    let daemon = Daemon::start();
+    daemon.answers(path::STATUS, &json!({"accepting": true}));
+    daemon.answers(
+        path::STATUS,
+        &json!({"accepting": true, "problems": ["disk nearly full"]}),
+    );
+    assert_eq!(run(&daemon, &["status"]).await.exit(), Exit::Done);
+    let outcome = run(&daemon, &["status"]).await;
+    assert_eq!(outcome.exit(), Exit::Found);
+    assert!(
+        outcome.text.contains("disk nearly full"),
+        "{}",
+        outcome.text
+    );
+}
+
+#[tokio::test]
+async fn the_configuration_is_checked_and_printed() {
+    let daemon = Daemon::start();
+    let file = daemon.dir.path().join("postern.toml");
+    std::fs::write(&file, "tga = 1\n[policy]\ntag = 90\n").expect("writes");
+    let named = file.to_str().expect("UTF-8");
+    let outcome = run(&daemon, &["config", "check", "--config", named]).await;
+    assert_eq!(outcome.exit(), Exit::Failed);
+    assert!(
+        outcome.text.contains("unknown key `tga`"),
+        "{}",
+        outcome.text
+    );
+    assert!(
+        outcome.text.ends_with("\n\n2 mistakes\n"),
+        "{}",
+        outcome.text
+    );
+
+    let outcome = run(&daemon, &["config", "check", "--json", "--config", named]).await;
+    let checked: Value = serde_json::from_str(&outcome.text).expect("JSON");
+    assert_eq!(
+        (&checked["ok"], &checked["mistakes"][1]["line"]),
+        (&json!(false), &json!(3))
+    );
+
+    std::fs::write(&file, "[policy]\ntag = 50\n").expect("writes");
+    let outcome = run(&daemon, &["config", "check", "--config", named]).await;
+    assert!(
+        outcome.text.starts_with(&format!("{named}: ok\n")),
+        "{}",
+        outcome.text
+    );
+    let outcome = run(&daemon, &["config", "print", "--config", named]).await;
+    assert!(
+        outcome
+            .text
+            .contains("tag = 50\nquarantine = 80\nreject = \"off\"\n"),
+        "{}",
+        outcome.text
+    );
+    let outcome = run(&daemon, &["config", "print", "--defaults"]).await;
+    assert_eq!(outcome.text, crate::config::DEFAULTS);
+}

@@ -1,0 +1,150 @@
+//! `postern verdict`.
+
+use super::args::VerdictCommand;
+use super::quarantine::{first_of, sender};
+use super::reasons::sentences;
+use super::{ListArgs, list, record};
+use crate::term::{Column, Exit, Table, Terminal, or_dash, rfc3339, rule_names};
+use anyhow::{Context, Result};
+use control::{Client, Explanation, Replay, VerdictDetail, VerdictSummary};
+use policy::Verdict;
+use store::VerdictRecord;
+
+/// Runs one of them.
+pub(crate) async fn run(
+    command: &VerdictCommand,
+    client: &Client,
+    terminal: &mut Terminal,
+) -> Result<Exit> {
+    match command {
+        VerdictCommand::List(args) => list(args, client, terminal).await,
+        VerdictCommand::Show { id } => show(&client.verdict(id).await?, terminal),
+        VerdictCommand::Explain { id } => explain(&client.explain(id).await?, terminal),
+    }
+}
+
+async fn list(args: &ListArgs, client: &Client, terminal: &mut Terminal) -> Result<Exit> {
+    let pages = client.verdicts(args.filters.filter(), args.limit);
+    list::run(pages, args, table, "no mail matches", terminal).await
+}
+
+fn table(verdicts: &[VerdictSummary]) -> Table {
+    let mut table = Table::new(&[
+        Column::text("ID", 32),
+        Column::text("RECEIVED", 20),
+        Column::text("ACTION", 10),
+        Column::number("SCORE"),
+        Column::text("CATEGORY", 10),
+        Column::text("QUEUE ID", 16),
+        Column::text("SENDER", 28),
+        Column::text("RCPT", 28),
+        Column::text("SUBJECT", 40),
+        Column::text("RULES", 60),
+    ]);
+    for verdict in verdicts {
+        table.row([
+            verdict.id.clone(),
+            rfc3339(verdict.received),
+            verdict.action.clone(),
+            verdict.score.to_string(),
+            or_dash(verdict.category.as_ref()),
+            or_dash(verdict.queue_id.as_ref()),
+            sender(&verdict.mail_from),
+            first_of(&verdict.rcpts),
+            verdict.subject.clone(),
+            rule_names(&verdict.rules),
+        ]);
+    }
+    table
+}
+
+fn show(detail: &VerdictDetail, terminal: &mut Terminal) -> Result<Exit> {
+    if terminal.wants_json() {
+        terminal.json(detail)?;
+        return Ok(Exit::Done);
+    }
+    let judged = record::parse(&detail.record)?;
+    terminal.heading(&format!("Mail {}", judged.id))?;
+    record::envelope(terminal, &judged)?;
+    let reply = detail.reply.as_deref().unwrap_or("not known");
+    record::field(terminal, "answered", reply)?;
+    basis(&judged, terminal)?;
+    for group in &judged.groups {
+        record::verdict(terminal, group)?;
+    }
+    record::findings(terminal, &judged)?;
+    record::history(terminal, &detail.history)?;
+    Ok(Exit::Done)
+}
+
+/// Under which rules and policy, and how long it took.
+fn basis(judged: &VerdictRecord, terminal: &mut Terminal) -> Result<()> {
+    let rules = if judged.rules.is_empty() {
+        "no rule was asked"
+    } else {
+        &judged.rules
+    };
+    record::field(terminal, "rules", rules)?;
+    record::field(terminal, "policy", &judged.policy)?;
+    record::field(terminal, "took", &format!("{} ms", judged.ms))?;
+    Ok(())
+}
+
+fn explain(explanation: &Explanation, terminal: &mut Terminal) -> Result<Exit> {
+    let exit = if explanation.equal {
+        Exit::Done
+    } else {
+        Exit::Found
+    };
+    if terminal.wants_json() {
+        terminal.json(explanation)?;
+        return Ok(exit);
+    }
+    let judged = record::parse(&explanation.record)?;
+    let (id, received) = (&judged.id, rfc3339(judged.received));
+    terminal.heading(&format!("Mail {id} of {received}"))?;
+    record::field(terminal, "mail from", &sender(&judged.mail_from))?;
+    record::field(terminal, "subject", &judged.subject)?;
+    basis(&judged, terminal)?;
+    for group in &judged.groups {
+        record::verdict(terminal, group)?;
+    }
+    for replay in explanation.replays.iter().filter(|replay| !replay.equal) {
+        other_verdict(replay, terminal)?;
+    }
+    terminal.line("")?;
+    if let Some(note) = &explanation.note {
+        terminal.line(note)?;
+    }
+    terminal.line(outcome(explanation))?;
+    Ok(exit)
+}
+
+fn outcome(explanation: &Explanation) -> &'static str {
+    match (explanation.replays.is_empty(), explanation.equal) {
+        (true, _) => "It could not be decided once more.",
+        (false, true) => {
+            "Decided once more from the recorded evidence, under the policy of its day: the same verdict."
+        }
+        (false, false) => {
+            "Decided once more from the recorded evidence, under the policy of its day: another verdict. Either the record was changed, or the program decides differently now."
+        }
+    }
+}
+
+fn other_verdict(replay: &Replay, terminal: &mut Terminal) -> Result<()> {
+    let verdict: Verdict = serde_json::from_value(replay.verdict.clone())
+        .context("the verdict that was made once more cannot be understood")?;
+    let (action, score) = (verdict.action, verdict.score);
+    record::heading(
+        terminal,
+        &format!(
+            "Once more, for tenant {}: {action}, score {score}",
+            replay.tenant
+        ),
+    )?;
+    for (number, reason) in sentences(&verdict).iter().enumerate() {
+        terminal.line(&format!("  {:>2}. {reason}", number + 1))?;
+    }
+    Ok(())
+}
