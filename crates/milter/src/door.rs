@@ -5,6 +5,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
@@ -231,9 +232,11 @@ impl<F: Filter> Door<F> {
     /// Lets the filter work while the MTA is told to wait, and watched.
     async fn work(&mut self, transaction: Transaction) -> Result<Work<F::Ticket>, End> {
         let filter = Arc::clone(&self.filter);
-        let mut work = pin!(caught(filter.message(transaction)));
+        // Within a future of our own, so that a panic before the first `await` is caught as well.
+        let mut work = pin!(caught(async { filter.message(transaction).await }));
         let mut deadline = pin!(sleep(self.options.message_deadline));
-        let every = self.options.progress_interval;
+        // An interval of zero is not possible.
+        let every = self.options.progress_interval.max(Duration::from_millis(1));
         let mut progress = interval_at(Instant::now() + every, every);
         progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let cut = self.cut.clone();
@@ -300,10 +303,9 @@ impl<F: Filter> Door<F> {
             (Ok(()), None) => Answered::Sent,
         };
         tracing::debug!(peer = %self.peer, queue_id, edits = edits.len(), ?answered, "answered");
-        if caught(self.filter.answered(ticket, answered))
-            .await
-            .is_none()
-        {
+        let filter = &self.filter;
+        let told = caught(async { filter.answered(ticket, answered).await }).await;
+        if told.is_none() {
             tracing::error!(peer = %self.peer, queue_id, "the filter panicked");
         }
         written

@@ -96,22 +96,26 @@ impl<F: Filter> Server<F> {
     async fn drain(mut self) {
         let open = self.connections.len();
         tracing::info!(open, "draining");
-        let all = async {
-            while let Some(ended) = self.connections.join_next().await {
-                log_panic(ended);
-            }
-        };
-        if tokio::time::timeout(self.options.drain_timeout, all)
-            .await
-            .is_ok()
-        {
+        if self.all_end_within(self.options.drain_timeout).await {
             return;
         }
         let open = self.connections.len();
         tracing::warn!(open, "the drain took too long; deferring what still runs");
         self.cut.cancel();
-        // What remains is one write each, and that is bounded.
-        while self.connections.join_next().await.is_some() {}
+        // What remains is one write each, unless the filter hangs in `answered`.
+        if !self.all_end_within(self.options.write_timeout).await {
+            let open = self.connections.len();
+            tracing::error!(open, "connections do not end; dropping them");
+        }
+    }
+
+    async fn all_end_within(&mut self, limit: Duration) -> bool {
+        let all = async {
+            while let Some(ended) = self.connections.join_next().await {
+                log_panic(ended);
+            }
+        };
+        tokio::time::timeout(limit, all).await.is_ok()
     }
 }
 

@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use milter::mta::{Client, Mta};
-use milter::{Command, Path, Reply, Response, ServerOptions};
+use milter::{
+    Command, Decision, Filter, Listener, Offer, Path, Reply, Response, ServerOptions, Transaction,
+    serve,
+};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{Act, Event, Script, Seen, Server, accept, assert_accepted, mail, run};
 
@@ -119,7 +123,7 @@ fn a_panic_in_any_question_defers_what_was_asked() {
             filter.answered = |_| panic!("answered");
         })
         .await;
-        let mut mta = server.negotiated(milter::Offer::POSTFIX).await;
+        let mut mta = server.negotiated(Offer::POSTFIX).await;
         let client = Client {
             host: "panic.example".into(),
             ..Client::default()
@@ -135,6 +139,39 @@ fn a_panic_in_any_question_defers_what_was_asked() {
         let mut hostile = mail("PANIC");
         hostile.recipients.push("panic@example.net".into());
         assert_accepted(&mta.deliver(&hostile).await.unwrap());
+        assert_accepted(&mta.deliver(&mail("GOOD")).await.unwrap());
+    });
+}
+
+/// Panics before there is a future at all.
+struct Rash;
+
+impl Filter for Rash {
+    type Ticket = ();
+
+    fn message(&self, transaction: Transaction) -> impl Future<Output = Decision<()>> + Send {
+        assert_eq!(
+            transaction.queue_id(),
+            Some(&b"GOOD"[..]),
+            "as the test wants it"
+        );
+        std::future::ready(Decision::new(Reply::Accept, ()))
+    }
+}
+
+#[test]
+fn a_panic_before_the_future_is_caught_as_well() {
+    run(async {
+        let listener = Listener::tcp(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shutdown = CancellationToken::new();
+        let options = ServerOptions::default();
+        tokio::spawn(serve(listener, Arc::new(Rash), options, shutdown.clone()));
+        let mut mta = Mta::tcp(address).await.unwrap();
+        mta.negotiate(Offer::POSTFIX).await.unwrap();
+        mta.introduce(&Client::default()).await.unwrap();
+        let outcome = mta.deliver(&mail("PANIC")).await.unwrap();
+        assert_eq!(outcome.reply, Response::Tempfail);
         assert_accepted(&mta.deliver(&mail("GOOD")).await.unwrap());
     });
 }
@@ -208,7 +245,7 @@ fn a_silent_mta_is_closed_in_time() {
             ..ServerOptions::default()
         };
         let server = Server::start(options, accept()).await;
-        let mut mta = server.negotiated(milter::Offer::POSTFIX).await;
+        let mut mta = server.negotiated(Offer::POSTFIX).await;
         assert_eq!(mta.response().await.unwrap(), None);
     });
 }
@@ -270,6 +307,25 @@ fn a_drain_that_takes_too_long_defers_what_still_runs() {
         assert_eq!(working.response().await.unwrap(), None);
         assert_eq!(envelope.response().await.unwrap(), None);
         assert_eq!(server.event().await, Event::Dropped);
+        server.task.await.unwrap();
+    });
+}
+
+#[test]
+fn a_filter_that_hangs_after_its_answer_does_not_keep_the_server() {
+    run(async {
+        let options = ServerOptions {
+            drain_timeout: Duration::from_millis(5),
+            write_timeout: Duration::from_millis(50),
+            ..ServerOptions::default()
+        };
+        let server = Server::start_with(options, accept(), |filter| {
+            filter.hangs_when_answered = true;
+        })
+        .await;
+        let mut mta = server.introduced().await;
+        assert_accepted(&mta.deliver(&mail("HANG")).await.unwrap());
+        server.shutdown.cancel();
         server.task.await.unwrap();
     });
 }

@@ -52,6 +52,7 @@ pub(crate) struct Scripted {
     pub(crate) mail: fn(&Envelope) -> Reply,
     pub(crate) rcpt: fn(&Envelope, &Path) -> Reply,
     pub(crate) answered: fn(u64),
+    pub(crate) hangs_when_answered: bool,
 }
 
 impl Scripted {
@@ -64,6 +65,7 @@ impl Scripted {
             mail: |_| Reply::Continue,
             rcpt: |_, _| Reply::Continue,
             answered: |_| (),
+            hangs_when_answered: false,
         };
         (filter, events)
     }
@@ -132,6 +134,9 @@ impl Filter for Scripted {
     async fn answered(&self, ticket: u64, answered: Answered) {
         self.record(Event::Answered(ticket, answered));
         (self.answered)(ticket);
+        if self.hangs_when_answered {
+            std::future::pending::<()>().await;
+        }
     }
 
     fn over_limit(&self, _: &Envelope, limit: Limit) -> Reply {
