@@ -11,6 +11,17 @@ use crate::limits::Limits;
 /// First allocation for output, in bytes: most members are smaller, and declared sizes are not believed.
 const FIRST_BUFFER: usize = 16 * 1024;
 
+// Compression methods (APPNOTE section 4.4.5).
+const STORED: u16 = 0;
+const DEFLATED: u16 = 8;
+const DEFLATE64: u16 = 9;
+const BZIP2: u16 = 12;
+
+const UNSUPPORTED: Inflated = Inflated {
+    bytes: Vec::new(),
+    stop: Some(Stop::Unsupported),
+};
+
 /// Compressed bytes, and what they are compressed with.
 pub(crate) enum Packed<'a> {
     /// A gzip stream: one member after the other.
@@ -75,8 +86,15 @@ pub(crate) fn inflate(
         #[expect(clippy::disallowed_types, reason = "this is the capped reader")]
         Packed::Gzip(data) => read(flate2::bufread::MultiGzDecoder::new(data), cap),
         // Nothing to decode: no bomb either.
-        Packed::Zip { method: 0, data } => read(data, cap),
-        Packed::Zip { method, data } => read_zip(method, data, cap),
+        Packed::Zip {
+            method: STORED,
+            data,
+        } => read(data, cap),
+        Packed::Zip {
+            method: method @ (DEFLATED | DEFLATE64 | BZIP2),
+            data,
+        } => read_zip(method, data, cap),
+        Packed::Zip { .. } => UNSUPPORTED,
     };
     // The cap is never above what is left.
     let paid = budget.take_bytes(inflated.bytes.len() as u64);
@@ -145,10 +163,7 @@ fn read_zip(method: u16, data: &[u8], cap: Cap) -> Inflated {
         .ignore_crc32(true);
     match zip::read::read_zipfile_from_stream_with_options(&mut stream, options) {
         Ok(Some(file)) => read(file, cap),
-        Ok(None) | Err(_) => Inflated {
-            bytes: Vec::new(),
-            stop: Some(Stop::Unsupported),
-        },
+        Ok(None) | Err(_) => UNSUPPORTED,
     }
 }
 

@@ -132,6 +132,9 @@ impl Extract {
     fn start(&mut self, tag: &Tag, self_closing: bool) {
         let name = tag.name.as_str();
         self.gap(name);
+        if let Some(document) = tag.get("srcdoc") {
+            self.inner(document);
+        }
         let style = self.style(tag);
         let outside_hidden = self.elements.here().is_hidden();
         let hidden = self.elements.start(name, &style);
@@ -325,11 +328,6 @@ impl Extract {
             for url in css::urls(style) {
                 self.reference(Context::Image, url, hidden);
             }
-        }
-        if let Some(document) = tag.get("srcdoc") {
-            self.inner(document);
-            // The tag is still being handled.
-            self.raw = (name == "iframe").then(|| name.to_owned());
         }
     }
 

@@ -239,7 +239,7 @@ fn no_markup_is_expensive() {
     let repeat = |text: &str, count: usize| text.repeat(count);
     for (name, html) in [
         ("unclosed tags", repeat("<b>", 1_000_000)),
-        ("stray end tags", repeat("<div></b></i>", 300_000)),
+        ("stray end tags", repeat("<div></b></i>", 100_000)),
         (
             "nested elements",
             repeat("<div style='color:red'>", 100_000),
@@ -248,14 +248,14 @@ fn no_markup_is_expensive() {
             "nested, then closed",
             repeat("<div>", 100_000) + &repeat("</div>", 100_000),
         ),
-        ("unclosed links", repeat("<a href=x>y", 200_000)),
+        ("unclosed links", repeat("<a href=x>y", 100_000)),
         (
             "one long attribute",
             format!("<a href='{}'>", repeat("x", 10_000_000)),
         ),
         (
             "many attributes",
-            format!("<a {}href=y>", repeat("onx=1 href=x ", 200_000)),
+            format!("<a {}href=y>", repeat("onx=1 href=x ", 100_000)),
         ),
         (
             "unclosed urls in style",
@@ -273,18 +273,18 @@ fn no_markup_is_expensive() {
                 repeat("a ", 100_000)
             ),
         ),
-        ("unclosed comment", repeat("<!--", 1_000_000)),
-        ("conditional comments", repeat("<!--[if mso]>", 300_000)),
+        ("unclosed comment", repeat("<!--", 200_000)),
+        ("conditional comments", repeat("<!--[if mso]>", 50_000)),
         (
             "unclosed quotes in script",
             format!("<script>{}</script>", repeat("atob('http://", 300_000)),
         ),
-        ("entities", repeat("&amp", 1_000_000)),
+        ("entities", repeat("&amp", 200_000)),
         (
             "inner documents",
             repeat("<iframe srcdoc='<noscript>", 100_000),
         ),
-        ("names", (0..300_000).map(|n| format!("<x{n}>")).collect()),
+        ("names", (0..100_000).map(|n| format!("<x{n}>")).collect()),
     ] {
         let found = read(&html);
         assert!(found.visible.len() <= 1 << 20, "{name}");

@@ -90,6 +90,8 @@ struct End {
 
 impl End {
     fn read(bytes: &[u8], record: &[u8], at: usize) -> Option<End> {
+        const END_BYTES: usize = 22;
+        let record = record.get(..END_BYTES)?;
         let end = End {
             at,
             entries: usize::from(u16_at(record, 10)?),
