@@ -26,6 +26,8 @@ pub(crate) struct Value {
     /// There are more parameters than were taken.
     pub(crate) is_cut: bool,
     params: Vec<Param>,
+    /// How many of them a reader finds that knows comments; the others are what comments hid.
+    usual: usize,
 }
 
 #[derive(Debug)]
@@ -75,7 +77,9 @@ impl Value {
             more_tokens: tokens.collect(),
             is_cut: false,
             params: scan.by_ref().take(MAX_PARAMETERS).collect(),
+            usual: 0,
         };
+        value.usual = value.params.len();
         value.is_cut = scan.next().is_some();
         if clean.len() < bytes.len() {
             // Not every reader knows comments.
@@ -131,8 +135,9 @@ impl Value {
 
     /// How many parameters are called `name`; sections of one value count once.
     pub(crate) fn count(&self, name: &str) -> usize {
-        self.named(name)
-            .filter(|param| matches!(param.section, None | Some(0)))
+        let usual = self.params.iter().take(self.usual);
+        usual
+            .filter(|param| param.name == name && matches!(param.section, None | Some(0)))
             .count()
     }
 

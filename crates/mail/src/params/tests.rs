@@ -138,4 +138,5 @@ fn sections_of_one_value_count_as_one_parameter() {
     let count = |value: &str| Value::parse(value.as_bytes(), "content-type").count("boundary");
     assert_eq!(count("multipart/mixed; boundary*0=a; boundary*1=b"), 1);
     assert_eq!(count("multipart/mixed; boundary=a; boundary=b"), 2);
+    assert_eq!(count("multipart/mixed (a comment); boundary=a"), 1);
 }
