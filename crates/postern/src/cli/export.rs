@@ -2,7 +2,7 @@
 
 use super::ExportArgs;
 use super::quarantine::refuse_terminal;
-use crate::term::{Exit, Terminal, human_size, progress};
+use crate::term::{Exit, Terminal, human_size};
 use anyhow::{Context, Result, bail};
 use control::{Client, EntryDetail, path};
 use serde::Serialize;
@@ -37,13 +37,11 @@ pub(super) async fn run(
         bail!("{}: not a directory", args.output.display());
     }
     let mut failed = false;
-    let bar = progress(args.ids.len() as u64, "export");
     for id in &args.ids {
         for exported in entries_of(id, &args.output, client).await {
             failed |= !exported.ok;
             show(&exported, terminal)?;
         }
-        bar.inc(1);
     }
     Ok(if failed { Exit::Found } else { Exit::Done })
 }

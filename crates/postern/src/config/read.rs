@@ -6,7 +6,7 @@ use super::values::{
     tenant_name, word, words,
 };
 use super::walk::{Mistakes, Section};
-use super::{mistake, print, units, *};
+use super::{address, mistake, print, units, *};
 use policy::{Action, AllowList, Category, CategoryActions, Failing, Stage};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Range, RangeInclusive};
@@ -68,6 +68,12 @@ fn all(s: &mut Section<'_>) -> Config {
     let defaults = Config::default();
     let state_dir = s.value("state_dir", defaults.state_dir, path);
     let policy = s.section("policy", |s| policy_section(s, &defaults.policy));
+    let (control, named) = s.section("control", |s| (control(s, &state_dir), s.has("socket")));
+    let derived = address::socket_path(&control.socket.display().to_string());
+    if let (Err(why), false) = (derived, named) {
+        let hint = Some("name another socket in [control]".to_owned());
+        s.wrong("state_dir", s.place("state_dir"), why, hint);
+    }
     let (mut names, mut owners) = (BTreeMap::new(), Owners::new());
     Config {
         rules_dir: s.value("rules_dir", defaults.rules_dir, path),
@@ -77,7 +83,7 @@ fn all(s: &mut Section<'_>) -> Config {
         headers: s.section("headers", headers),
         store: s.section("store", store),
         release: s.section("release", release),
-        control: s.section("control", |s| control(s, &state_dir)),
+        control,
         log: s.section("log", log),
         rules: s.section("rules", rules),
         tenants: s.sections("tenant", |s| tenant(s, &policy, &mut names, &mut owners)),

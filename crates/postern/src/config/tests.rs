@@ -350,6 +350,18 @@ fn a_scan_may_not_outlast_its_mail() {
 }
 
 #[test]
+fn a_socket_that_the_kernel_would_refuse_is_a_mistake() {
+    let deep = format!("state_dir = \"/{}\"\n", "x".repeat(100));
+    let text = errors(&deep);
+    assert!(
+        text.starts_with("postern.toml:1:13: the path of a socket is 114 bytes long"),
+        "{text}"
+    );
+    assert!(!errors(&format!("{deep}[control]\nsocket = \"\"")).contains("114"));
+    assert!(parse(&format!("{deep}[control]\nsocket = \"/run/c.sock\"")).is_ok());
+}
+
+#[test]
 fn a_value_in_place_of_a_table_is_a_mistake() {
     let text = errors("milter = 3\ntenant = { name = \"a\" }\n[rules]\nvendor.x = 1\n");
     for part in [

@@ -48,7 +48,10 @@ async fn run_answered(daemon: &Daemon, line: &[&str], answer: Option<&'static st
         Command::Rules(super::RulesCommand::Reload) => rules::reload(&client, &mut terminal).await,
         Command::Rules(super::RulesCommand::List) => rules::list(&client, &mut terminal).await,
         Command::Store(_) => store::rebuild(&client, &mut terminal).await,
-        Command::Audit(_) => audit::verify(&client, &mut terminal).await,
+        Command::Audit(_) => {
+            let report = client.verify_audit().await.expect("a report");
+            audit::show(&report, &mut terminal)
+        }
         Command::Status => status::run(&client, &mut terminal).await,
         Command::Config(command) => config::run(command, cli.config.as_deref(), &mut terminal),
         other => panic!("not a command of the client: {other:?}"),
