@@ -12,7 +12,8 @@ pub struct Part<'x> {
     /// Where the part stands: `1` is the root, `1.2` its second child. A preamble is `1.preamble`,
     /// an epilogue `1.epilogue`, the second reading of an ambiguous part `1.2b`. Unique in a message.
     pub path: String,
-    /// Index of the enclosing part in `Message::parts`; `None` for the root.
+    /// Index of the enclosing part in `Message::parts`, and for a view of the part that it reads
+    /// another way. Smaller than the part's own index; `None` for the root only.
     pub parent: Option<usize>,
     /// Number of enclosing parts; 0 for the root.
     pub depth: usize,
@@ -105,7 +106,7 @@ pub enum NameSource {
     Name,
     /// `name*` or `name*0` of Content-Type (RFC 2231).
     NameExtended,
-    /// The `begin` line of a uuencoded block, or the `name` of a yEnc block.
+    /// The `begin` line of a uuencoded block in the content.
     Embedded,
 }
 
