@@ -39,19 +39,22 @@ impl ErrorBody {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// There is no socket.
-    #[error("{}: no control socket there: is `postern serve` running, with the same configuration?", .path.display())]
+    #[error("{}: no control socket there: is `postern serve` running, \
+             with the same configuration?", .path.display())]
     NoSocket {
         /// Where it was looked for.
         path: PathBuf,
     },
     /// The socket is there, but nobody listens.
-    #[error("{}: nobody answers on the control socket: `postern serve` is not running (it removes an old socket when it starts)", .path.display())]
+    #[error("{}: nobody answers on the control socket: `postern serve` is not running \
+             (it removes an old socket when it starts)", .path.display())]
     NobodyListens {
         /// The socket.
         path: PathBuf,
     },
     /// The socket may not be opened.
-    #[error("{}: permission denied: run this as the user that `postern serve` runs as, or as root", .path.display())]
+    #[error("{}: permission denied: run this as the user that \
+             `postern serve` runs as, or as root", .path.display())]
     Denied {
         /// The socket.
         path: PathBuf,
@@ -65,7 +68,8 @@ pub enum ClientError {
         cause: io::Error,
     },
     /// The daemon speaks another major version.
-    #[error("{}: the daemon speaks API {theirs}, this program {}: use the `postern` program that the daemon was started from", .path.display(), version::CURRENT)]
+    #[error("{}: the daemon speaks API {theirs}, this program {}: \
+             use the `postern` program that the daemon was started from", .path.display(), version::CURRENT)]
     OtherVersion {
         /// The socket.
         path: PathBuf,
@@ -130,7 +134,8 @@ pub enum ClientError {
     },
     /// A text that cannot be an id; the daemon was not asked.
     #[error(
-        "`{0}` is not an id: expected 26 characters of 0-9 and a-z without i, l, o, u, and -1, -2 … for an entry; `postern quarantine list` shows them"
+        "`{0}` is not an id: expected 26 characters of 0-9 and a-z without i, l, o, u, \
+             and -1, -2 … for an entry; `postern quarantine list` shows them"
     )]
     NotAnId(String),
     /// What was received could not be passed on.

@@ -27,7 +27,8 @@ pub(crate) fn show(report: &AuditReport, terminal: &mut Terminal) -> Result<Exit
         ..
     } = report;
     terminal.line(&format!(
-        "the journal is whole: {events} events ({first_seq} to {last_seq}) in {segments} segments, {erased} erased"
+        "the journal is whole: {events} events ({first_seq} to {last_seq}) in {segments} \
+             segments, {erased} erased"
     ))?;
     if let Some(files) = report.held_files {
         terminal.line(&format!(

@@ -78,7 +78,8 @@ async fn find(mut filter: Filter, deed: Deed<'_>, client: &Client) -> Result<Vec
         if found.len() > MAX_FOUND {
             let verb = deed.verb();
             bail!(
-                "{verb}: more than {MAX_FOUND} entries match: narrow it down, by --since and --until for example"
+                "{verb}: more than {MAX_FOUND} entries match: narrow it down, \
+             by --since and --until for example"
             );
         }
     }
@@ -100,7 +101,8 @@ fn confirmed(deed: Deed<'_>, found: &[EntrySummary], terminal: &mut Terminal) ->
     };
     let Some(answer) = terminal.confirm(&format!("{verb} {entries}?"))? else {
         bail!(
-            "{verb}: {count} entries match, and there is nobody to ask: add --yes, or --dry-run to see them"
+            "{verb}: {count} entries match, and there is nobody to ask: \
+             add --yes, or --dry-run to see them"
         );
     };
     Ok(answer)

@@ -2,6 +2,7 @@
 
 use crate::term::{now_ms, parse_since, parse_until};
 use clap::Args;
+use clap::builder::TypedValueParser;
 use control::{Filter, MAX_LIMIT};
 use policy::Action;
 
@@ -56,7 +57,7 @@ pub(crate) struct ListArgs {
     #[command(flatten)]
     pub filters: FilterArgs,
     /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LIMIT)))]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = limit())]
     pub limit: u32,
     /// Go on behind a place that an earlier list has named
     #[arg(long, value_name = "CURSOR")]
@@ -90,6 +91,10 @@ impl FilterArgs {
             action: given.action,
         }
     }
+}
+
+fn limit() -> impl TypedValueParser<Value = u32> {
+    clap::value_parser!(u32).range(1..=i64::from(MAX_LIMIT))
 }
 
 fn since(text: &str) -> Result<i64, String> {

@@ -125,7 +125,8 @@ async fn raw(args: &ShowArgs, client: &Client, terminal: &mut Terminal) -> Resul
 pub(super) fn refuse_terminal(id: &str, force: bool, terminal: &Terminal) -> Result<()> {
     if terminal.is_terminal() && !force {
         bail!(
-            "{id}: a raw message may command a terminal: send it to a file or a pager such as `less`"
+            "{id}: a raw message may command a terminal: \
+             send it to a file or a pager such as `less`"
         );
     }
     Ok(())

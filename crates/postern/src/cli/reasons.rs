@@ -59,7 +59,8 @@ fn sentence(reason: &Reason) -> String {
             )
         }
         Reason::Allowed { entry, lifted } => format!(
-            "The sender is on the allow list ({entry}), so that points and categories no longer ask to {}.",
+            "The sender is on the allow list ({entry}), so that points and \
+             categories no longer ask to {}.",
             verb(*lifted)
         ),
     }

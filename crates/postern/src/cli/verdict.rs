@@ -124,10 +124,13 @@ fn outcome(explanation: &Explanation) -> &'static str {
     match (explanation.replays.is_empty(), explanation.equal) {
         (true, _) => "It could not be decided once more.",
         (false, true) => {
-            "Decided once more from the recorded evidence, under the policy of its day: the same verdict."
+            "Decided once more from the recorded evidence, under the policy of its day: \
+             the same verdict."
         }
         (false, false) => {
-            "Decided once more from the recorded evidence, under the policy of its day: another verdict. Either the record was changed, or the program decides differently now."
+            "Decided once more from the recorded evidence, under the policy of its day: \
+             another verdict. Either the record was changed, or the program \
+             decides differently now."
         }
     }
 }

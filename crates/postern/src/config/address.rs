@@ -36,7 +36,10 @@ impl FromStr for Listen {
             return Ok(Listen::Unix(PathBuf::from(path)));
         }
         text.parse().map(Listen::Tcp).map_err(|_| {
-            format!("`{text}` is not an address: expected \"127.0.0.1:8891\", \"[::1]:8891\" or \"unix:/path/to/socket\"")
+            format!(
+                "`{text}` is not an address: expected \"127.0.0.1:8891\", \
+             \"[::1]:8891\" or \"unix:/path/to/socket\""
+            )
         })
     }
 }
@@ -61,7 +64,8 @@ impl FromStr for HostPort {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "`{text}` is not an address: expected \"127.0.0.1:25\", \"[::1]:25\" or \"mail.example.org:25\""
+                "`{text}` is not an address: expected \"127.0.0.1:25\", \
+             \"[::1]:25\" or \"mail.example.org:25\""
             )
         };
         if let Ok(address) = text.parse::<SocketAddr>() {

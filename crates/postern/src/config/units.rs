@@ -39,7 +39,10 @@ pub(super) fn size(bytes: u64) -> String {
 pub(super) fn parse_size(text: &str) -> Result<u64, String> {
     let units: Vec<_> = SIZES.into_iter().chain(DECIMAL_SIZES).collect();
     measure(text, &units).ok_or_else(|| {
-        format!("`{text}` is not a size: expected a number with B, KiB, MiB, GiB or TiB, such as \"64 MiB\"")
+        format!(
+            "`{text}` is not a size: expected a number with B, KiB, MiB, GiB or TiB, \
+             such as \"64 MiB\""
+        )
     })
 }
 
@@ -52,9 +55,14 @@ pub(super) fn duration(time: Duration) -> String {
 
 /// Reads a duration such as `60s`, `5 min` or `250ms`.
 pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
-    measure(text, &TIMES).map(Duration::from_millis).ok_or_else(|| {
-        format!("`{text}` is not a duration: expected a number with ms, s, min, h or d, such as \"60s\"")
-    })
+    measure(text, &TIMES)
+        .map(Duration::from_millis)
+        .ok_or_else(|| {
+            format!(
+                "`{text}` is not a duration: expected a number with ms, s, min, h or d, \
+             such as \"60s\""
+            )
+        })
 }
 
 /// Reads permissions such as `0660`.

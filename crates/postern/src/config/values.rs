@@ -144,7 +144,8 @@ pub(super) fn domain(value: &DeValue<'_>) -> Result<String, String> {
         return Ok(name);
     }
     Err(format!(
-        "`{text}` is not a domain: expected letters, digits and hyphens, a name of another script in its xn-- form, without `@` or `*`"
+        "`{text}` is not a domain: expected letters, digits and hyphens, a name of another \
+             script in its xn-- form, without `@` or `*`"
     ))
 }
 

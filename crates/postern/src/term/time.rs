@@ -29,7 +29,8 @@ fn parse(text: &str, now: i64, days_later: i64) -> Result<i64, String> {
     let text = text.trim();
     let wrong = || {
         format!(
-            "`{text}` is not a time: expected 2026-11-24T16:00:00Z, 2026-11-24, or how long ago, such as 2h or 7d"
+            "`{text}` is not a time: expected 2026-11-24T16:00:00Z, 2026-11-24, or how long ago, \
+             such as 2h or 7d"
         )
     };
     if let Some(ago) = ago(text) {
