@@ -19,5 +19,8 @@ rule dos_program {
         attack = "T1204.002"
     condition:
         (uint16(0) == 0x5A4D or uint16(0) == 0x4D5A)
-        and not uint32(uint32(0x3C)) == 0x00004550
+        // Bytes in the last page of 512: a text that begins with MZ has letters here.
+        and uint16(2) < 512
+        // Without a whole DOS header there is nothing to compare, and nothing equals nothing.
+        and (not defined uint32(uint32(0x3C)) or uint32(uint32(0x3C)) != 0x00004550)
 }

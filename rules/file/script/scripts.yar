@@ -2,7 +2,7 @@ import "mail"
 
 rule windows_script {
     meta:
-        description = "A script for Windows by its content, under a name that does not say so"
+        description = "A script for Windows by its content, whatever it is called"
         score = 60
         category = "suspicious"
         attack = "T1059"
