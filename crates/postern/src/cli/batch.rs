@@ -4,8 +4,8 @@ use super::{BatchArgs, quarantine};
 use crate::term::{Column, Exit, Progress, Table, Terminal, progress};
 use anyhow::{Result, bail};
 use control::{
-    BatchResult, Client, ClientError, DeleteRequest, EntrySummary, Filter, ItemResult, MAX_LIMIT,
-    ReleaseRequest,
+    BatchResult, Client, ClientError, DeleteRequest, EntrySummary, Filter, ItemResult, MAX_IDS,
+    MAX_LIMIT, ReleaseRequest,
 };
 
 /// Entries that one command may touch when they were found by conditions. Whoever means more says
@@ -13,9 +13,6 @@ use control::{
 const MAX_FOUND: usize = 10_000;
 /// Entries that are shown before the question; the rest is counted.
 const SHOWN: usize = 20;
-/// Ids in one request: few enough that progress is seen, and that an interrupted command has not
-/// much under way.
-const IDS_AT_ONCE: usize = 20;
 
 /// What is to be done with entries.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +22,15 @@ pub(super) enum Deed<'a> {
 }
 
 impl Deed<'_> {
+    /// Ids in one request. The next hop may take ten minutes for a single message, and whoever
+    /// interrupts a release must not leave more than one of unknown outcome; deleting is quick.
+    fn ids_at_once(self) -> usize {
+        match self {
+            Deed::Release { .. } => 1,
+            Deed::Delete => MAX_IDS,
+        }
+    }
+
     fn verb(self) -> &'static str {
         match self {
             Deed::Release { .. } => "release",
@@ -118,7 +124,7 @@ async fn act(
     let bar = progress(ids.len() as u64, deed.verb());
     let mut results = Vec::new();
     let mut broken = None;
-    for some in ids.chunks(IDS_AT_ONCE) {
+    for some in ids.chunks(deed.ids_at_once()) {
         match request(deed, args, some, client).await {
             Ok(done) => results.extend(done.results),
             Err(error) => {

@@ -2,7 +2,7 @@
 
 use super::ExportArgs;
 use super::quarantine::refuse_terminal;
-use crate::term::{Exit, Terminal, human_size};
+use crate::term::{Exit, Terminal, human_size, print_json_line};
 use anyhow::{Context, Result, bail};
 use control::{Client, EntryDetail, path};
 use serde::Serialize;
@@ -134,13 +134,7 @@ async fn message(entry: &EntryDetail, file: File, client: &Client) -> Result<u64
 
 fn sidecar(entry: &EntryDetail, file: &Path) -> Result<()> {
     let mut out = BufWriter::new(create(file)?);
-    let write = || -> io::Result<()> {
-        serde_json::to_writer_pretty(&mut out, entry)?;
-        out.write_all(b"\n")?;
-        out.flush()
-    };
-    let mut write = write;
-    let written = write();
+    let written = print_json_line(&mut out, entry).and_then(|()| out.flush());
     if written.is_err() {
         let _ = fs::remove_file(file);
     }

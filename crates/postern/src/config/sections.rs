@@ -158,7 +158,7 @@ pub(crate) struct UnpackLimits {
     pub files: u64,
     /// Archives in archives; default 8.
     pub depth: u64,
-    /// Mails in mails; default 8.
+    /// Mails in mails; default 32.
     pub mail_depth: u64,
     /// Bytes out for each byte in, beyond the first MiB of an artifact; default 200.
     pub ratio: u64,
@@ -171,7 +171,7 @@ impl Default for UnpackLimits {
             file_bytes: 100 << 20,
             files: 2_000,
             depth: 8,
-            mail_depth: 8,
+            mail_depth: 32,
             ratio: 200,
         }
     }
@@ -221,7 +221,8 @@ pub(crate) struct Release {
     pub address: HostPort,
     /// What to call ourselves in EHLO; default `localhost`.
     pub helo: String,
-    /// How long to wait for each reply; default 60 s.
+    /// How long to wait for the greeting and for each reply; default 60 s. For the reply to the
+    /// message itself the server has ten minutes (RFC 5321, section 4.5.3.2.6).
     #[serde(serialize_with = "units::serialize_duration")]
     pub timeout: Duration,
 }

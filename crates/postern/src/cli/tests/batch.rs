@@ -85,11 +85,9 @@ async fn conditions_need_a_yes() {
     assert_eq!(yes.exit(), Exit::Done);
     let unasked = run(&daemon, &["q", "release", "--rule", "eicar", "--yes"]).await;
     assert_eq!(unasked.exit(), Exit::Done);
-    let ids: Vec<_> = (1..=3).map(|n| format!("{MAIL}-{n}")).collect();
-    assert_eq!(
-        daemon.asked(path::QUARANTINE_RELEASE),
-        [json!({"ids": ids}), json!({"ids": ids})]
-    );
+    let asked = daemon.asked(path::QUARANTINE_RELEASE);
+    let ids = (1..=3).map(|n| json!({ "ids": [format!("{MAIL}-{n}")] }));
+    assert_eq!(asked, ids.clone().chain(ids).collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -147,7 +145,7 @@ async fn neither_ids_nor_conditions_is_a_question_and_not_everything() {
 }
 
 #[tokio::test]
-async fn many_entries_go_in_several_requests_and_what_was_done_is_shown_before_an_error() {
+async fn entries_are_released_one_by_one_and_what_was_done_is_shown_before_an_error() {
     let daemon = Daemon::start();
     list_of(&daemon, 50);
     releases(&daemon);
@@ -168,7 +166,21 @@ async fn many_entries_go_in_several_requests_and_what_was_done_is_shown_before_a
         .iter()
         .map(|a| a["ids"].as_array().map(Vec::len))
         .collect();
-    assert_eq!(sizes, [Some(20), Some(20)]);
+    assert_eq!(sizes, [Some(1), Some(1)]);
+}
+
+#[tokio::test]
+async fn deleting_goes_in_requests_that_the_daemon_takes() {
+    let daemon = Daemon::start();
+    list_of(&daemon, 250);
+    daemon.answers(path::QUARANTINE_DELETE, &json!({"results": []}));
+    run(&daemon, &["q", "delete", "--all-held", "--yes"]).await;
+    let asked = daemon.asked(path::QUARANTINE_DELETE);
+    let sizes: Vec<_> = asked
+        .iter()
+        .map(|a| a["ids"].as_array().map(Vec::len))
+        .collect();
+    assert_eq!(sizes, [Some(100), Some(100), Some(50)]);
 }
 
 #[tokio::test]
@@ -202,7 +214,7 @@ async fn an_export_is_complete_and_overwrites_nothing() {
     let eml = dir.join(format!("{id}.eml"));
     assert_eq!(std::fs::read(&eml).expect("written"), message);
     let json = std::fs::read_to_string(dir.join(format!("{id}.json"))).expect("written");
-    assert!(json.contains("\"subject\": \"plain\""), "{json}");
+    assert!(json.contains("\"subject\":\"plain\""), "{json}");
 
     std::fs::write(&eml, "mine").expect("writes");
     let again = run(&daemon, &line).await;

@@ -340,3 +340,21 @@ async fn the_configuration_is_checked_and_printed() {
     let outcome = run(&daemon, &["config", "print", "--defaults"]).await;
     assert_eq!(outcome.text, crate::config::DEFAULTS);
 }
+
+#[tokio::test]
+async fn a_long_configuration_is_printed_to_its_end() {
+    let daemon = Daemon::start();
+    let file = daemon.dir.path().join("postern.toml");
+    let tenant = |n| format!("[[tenant]]\nname = \"t{n}\"\ndomains = [\"t{n}.example\"]\n");
+    let text: String = (0..500).map(tenant).collect();
+    std::fs::write(&file, text).expect("writes");
+    let named = file.to_str().expect("UTF-8");
+    let printed = run(&daemon, &["config", "print", "--config", named])
+        .await
+        .text;
+    let read = |text| crate::config::Config::parse(text, &file).expect("correct");
+    assert_eq!(
+        read(&printed),
+        read(&std::fs::read_to_string(&file).expect("reads"))
+    );
+}
