@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Columns of a rendered problem, as far as yara-x renders it.
 pub(crate) const RENDER_WIDTH: usize = 120;
@@ -12,7 +12,7 @@ pub(crate) const RENDER_WIDTH: usize = 120;
 const MAX_SHOWN_LINE: usize = 160;
 
 /// Something wrong in the rules directory: an error if it is in a [`LoadError`], else a warning.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Problem {
     /// The file or directory, relative to the rules directory.
     pub file: String,

@@ -66,6 +66,26 @@ impl Serialize for Place {
     }
 }
 
+impl<'de> Deserialize<'de> for Place {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        Place::parse(&word).ok_or_else(|| de::Error::custom(format!("unknown place `{word}`")))
+    }
+}
+
+impl Place {
+    /// The place with this name: `mail`, `raw`, `vendor`, `file`, `file/office`.
+    pub fn parse(word: &str) -> Option<Self> {
+        Some(match word {
+            "file" => Place::File(None),
+            "mail" => Place::Mail,
+            "raw" => Place::Raw,
+            "vendor" => Place::Vendor,
+            _ => Place::File(Some(Group::parse(word.strip_prefix("file/")?)?)),
+        })
+    }
+}
+
 /// One rule file.
 pub(crate) struct Source {
     pub(crate) place: Place,

@@ -248,3 +248,16 @@ fn a_broken_directory_is_an_error_even_if_some_rules_are_fine() {
     let result = try_load(&[("mail/a.yar", &rule("a", ALWAYS)), ("mail/b.yar", "rule {")]);
     assert!(result.is_err());
 }
+
+#[test]
+fn what_is_known_of_rules_survives_the_way_through_json() {
+    let rules = load(&[
+        ("file/disk-image/i.yar", &rule("of_disk_image", ALWAYS)),
+        ("mail/m.yar", &rule("of_mail", ALWAYS)),
+        ("vendor/acme/v.yar", "rule v { condition: filesize >= 0 }"),
+    ]);
+    let json = serde_json::to_value(rules.rules()).expect("plain data");
+    assert_eq!(json[0]["place"], "file/disk-image");
+    let back: Vec<rules::RuleInfo> = serde_json::from_value(json).expect("the same shape");
+    assert_eq!(back, rules.rules());
+}
