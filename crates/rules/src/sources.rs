@@ -43,20 +43,9 @@ impl std::fmt::Display for Place {
     }
 }
 
-impl<'de> Deserialize<'de> for Place {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        match text.as_str() {
-            "file" => Some(Place::File(None)),
-            "mail" => Some(Place::Mail),
-            "raw" => Some(Place::Raw),
-            "vendor" => Some(Place::Vendor),
-            other => other
-                .strip_prefix("file/")
-                .and_then(Group::parse)
-                .map(|group| Place::File(Some(group))),
-        }
-        .ok_or_else(|| de::Error::custom(format!("`{text}` is no place for rules")))
+impl Serialize for Place {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
