@@ -152,7 +152,8 @@ fn failure(failure: &inspect::Failure) -> Failure {
     Failure { check, cause: failure.cause.clone() }
 }
 
-pub(crate) fn coverage(coverage: unpack::Coverage) -> Coverage {
+/// The coverage of an artifact, in the words of policy.
+pub fn coverage(coverage: unpack::Coverage) -> Coverage {
     match coverage {
         unpack::Coverage::Full => Coverage::Full,
         unpack::Coverage::Encrypted => Coverage::Encrypted,

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::Arc;
-use store::{Event, MailId, Store, VerdictRecord};
+use store::{Event, HeldEntry, MailId, Store, VerdictRecord};
 use tracing::{error, info, warn};
 
 /// A mail at the door.
@@ -68,7 +68,6 @@ pub enum ReloadError {
 }
 
 /// The daemon's side of Postern.
-#[derive(Debug)]
 pub struct Filter {
     store: Store,
     pool: Pool,
@@ -145,13 +144,14 @@ impl Filter {
         let disposition = dispose(&verdicts.iter().map(|(_, v)| v).collect::<Vec<_>>());
         let record = record(&received, &mail, examined, evidence, &verdicts, &disposition, &in_force.digest);
 
-        // 8: hold. Before the journal, since the journal must not promise a file that is not there.
-        if let Err(error) = self.hold(&record, &disposition, &mail.raw).await {
-            return self.refuse_for_now(&id, &mail, &error);
-        }
-        // 9: journal. Before the answer, since the answer must not promise what is not durable.
-        if let Err(error) = self.journal(&record).await {
-            return self.refuse_for_now(&id, &mail, &error.to_string());
+        // 8 and 9: hold and journal, in a task of their own: an MTA that goes away drops this future, and a
+        // copy that is held but not journalled would only be found at the next start.
+        let record = Arc::new(record);
+        let keeping = keep(self.store.clone(), Arc::clone(&record), Arc::clone(&mail.raw));
+        match tokio::spawn(keeping).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return self.refuse_for_now(&id, &mail, &error),
+            Err(error) => return self.refuse_for_now(&id, &mail, &error.to_string()),
         }
         log_verdict(&record, &disposition);
         // 10: answer. The door does that, and then reports what it really said.
@@ -270,33 +270,6 @@ impl Filter {
         Ok((examined, tries))
     }
 
-    async fn hold(
-        &self,
-        record: &VerdictRecord,
-        disposition: &Disposition,
-        raw: &Arc<[u8]>,
-    ) -> Result<(), String> {
-        for &group in &disposition.hold {
-            let Some(entry) = record.groups.get(group).and_then(|g| held_entry(record, g)) else {
-                continue;
-            };
-            let (store, raw, held) = (self.store.clone(), Arc::clone(raw), entry.clone());
-            blocking(move || store.hold(&held, &raw)).await.map_err(|e| e.to_string())?;
-        }
-        Ok(())
-    }
-
-    async fn journal(&self, record: &VerdictRecord) -> Result<(), store::AppendError> {
-        self.store.append(Event::Verdict(Box::new(record.clone()))).await?;
-        for group in &record.groups {
-            if let Some(mut held) = held_entry(record, group) {
-                held.record = None;
-                self.store.append(Event::Held(held)).await?;
-            }
-        }
-        Ok(())
-    }
-
     async fn journal_rules(&self, ready: &Ready) -> Result<(), store::AppendError> {
         let event =
             Event::RulesLoaded { digest: ready.digest.clone(), rules: ready.rules.len() as u64 };
@@ -313,6 +286,28 @@ impl Filter {
         let text = sender_text(id, &disposition);
         Outcome { id: id.clone(), disposition, groups: Vec::new(), text }
     }
+}
+
+/// Holds the copies that are to be held, then journals the verdict. In this order, since the journal must
+/// not promise a file that is not there, and nothing is answered before both are synced.
+async fn keep(
+    store: Store,
+    record: Arc<VerdictRecord>,
+    raw: Arc<[u8]>,
+) -> Result<(), String> {
+    let held: Vec<HeldEntry> =
+        record.groups.iter().filter_map(|group| held_entry(&record, group)).collect();
+    for entry in held.clone() {
+        let (store, raw) = (store.clone(), Arc::clone(&raw));
+        blocking(move || store.hold(&entry, &raw)).await.map_err(|error| error.to_string())?;
+    }
+    let verdict = Event::Verdict(Box::new(VerdictRecord::clone(&record)));
+    store.append(verdict).await.map_err(|error| error.to_string())?;
+    for mut entry in held {
+        entry.record = None;
+        store.append(Event::Held(entry)).await.map_err(|error| error.to_string())?;
+    }
+    Ok(())
 }
 
 async fn start_pool(

@@ -12,6 +12,6 @@ mod tries;
 pub mod worker;
 
 pub use disposition::{Answer, Disposition, dispose};
-pub use examine::{Examined, examine};
+pub use examine::{Examined, coverage, examine};
 pub use journey::{Filter, FilterOptions, Mail, Outcome, ReloadError};
 pub use snapshot::{RulesDir, SnapshotError};

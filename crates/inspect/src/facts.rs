@@ -1,9 +1,9 @@
 //! From what was found to what rules see: the `mail` module's structure.
 
 use crate::inspection::{Defect, Failure, Link};
-use mail::{Envelope, Mailbox, Message};
+use mail::{Envelope, Mailbox, Message, PartKind};
 use rules::proto;
-use unpack::{Artifact, Unpacked};
+use unpack::{Artifact, HtmlFeatures, Unpacked};
 
 /// What the mail says of itself: all that file and raw rules see beside their artifact.
 pub(crate) fn of_message(message: &Message<'_>, envelope: &Envelope) -> proto::Mail {
@@ -17,7 +17,7 @@ pub(crate) fn of_message(message: &Message<'_>, envelope: &Envelope) -> proto::M
     facts.cc = message.cc().into_iter().map(mailbox).collect();
     facts.subject = message.subject();
     facts.message_id = message.message_id().unwrap_or_default();
-    facts.date = message.timestamp().unwrap_or_default();
+    facts.date = message.date().and_then(|date| timestamp(&date)).unwrap_or_default();
     facts.envelope = Some(self::envelope(envelope)).into();
     facts.size = size(message.raw.len());
     for header in &message.headers {
@@ -31,11 +31,12 @@ pub(crate) fn of_message(message: &Message<'_>, envelope: &Envelope) -> proto::M
 /// Adds what the inspection found, for mail rules.
 pub(crate) fn add_findings(
     facts: &mut proto::Mail,
+    message: &Message<'_>,
     unpacked: &Unpacked,
     links: &[Link],
     defects: &[Defect],
 ) {
-    facts.body = Some(body(unpacked)).into();
+    facts.body = Some(body(message, unpacked)).into();
     facts.links = links.iter().map(link).collect();
     facts.defects = defects.iter().map(defect).collect();
 }
@@ -50,7 +51,7 @@ pub(crate) fn part(artifact: &Artifact) -> proto::Part {
         names: artifact.names.clone(),
         declared_type: artifact.declared_type.clone().unwrap_or_default(),
         file_type: artifact.file_type.name().to_owned(),
-        group: artifact.file_type.group().to_owned(),
+        group: artifact.file_type.group().name().to_owned(),
         size: i64::try_from(artifact.size).unwrap_or(i64::MAX),
         sha256: artifact.sha256.clone(),
         depth: i64::from(artifact.depth),
@@ -59,6 +60,7 @@ pub(crate) fn part(artifact: &Artifact) -> proto::Part {
         coverage: artifact.coverage.name().to_owned(),
         detail: artifact.detail.clone().unwrap_or_default(),
         encrypted: artifact.encrypted,
+        html: artifact.html.as_deref().map(html).into(),
         ..Default::default()
     }
 }
@@ -110,19 +112,41 @@ fn envelope(envelope: &Envelope) -> proto::Envelope {
     }
 }
 
-fn body(unpacked: &Unpacked) -> proto::Body {
-    let html = &unpacked.html;
+fn body(message: &Message<'_>, unpacked: &Unpacked) -> proto::Body {
+    let has = |kind| message.parts.iter().any(|part| part.kind == kind && !part.is_attachment());
     proto::Body {
         text_size: size(unpacked.text.len()),
         hidden_text: unpacked.hidden_text.clone(),
-        has_html: unpacked.has_html,
-        has_text: unpacked.has_text,
-        forms: i64::from(html.forms),
-        password_fields: i64::from(html.password_fields),
-        scripts: i64::from(html.scripts),
-        iframes: i64::from(html.iframes),
-        hidden_elements: i64::from(html.hidden_elements),
-        meta_refresh: i64::from(html.meta_refresh),
+        has_html: has(PartKind::Html),
+        has_text: has(PartKind::Text),
+        invisible_chars: i64::from(unpacked.invisible_chars),
+        html: Some(html(&unpacked.html)).into(),
+        ..Default::default()
+    }
+}
+
+fn html(html: &HtmlFeatures) -> proto::Html {
+    proto::Html {
+        forms: html.forms.into(),
+        inputs: html.inputs.into(),
+        password_fields: html.password_inputs.into(),
+        scripts: html.scripts.into(),
+        event_handlers: html.event_handlers.into(),
+        smuggling_calls: html.smuggling_calls.into(),
+        downloads: html.downloads.into(),
+        frames: html.frames.into(),
+        images: html.images.into(),
+        tracking_pixels: html.tracking_pixels.into(),
+        links: html.links.into(),
+        hidden_elements: html.hidden_elements.into(),
+        zero_font: html.zero_font.into(),
+        conditional_comments: html.conditional_comments.into(),
+        meta_refresh: html.meta_refresh.into(),
+        data_urls: html.data_urls.into(),
+        svg: html.svg.into(),
+        empty_coloured_cells: html.empty_coloured_cells.into(),
+        duplicate_attributes: html.duplicate_attributes.into(),
+        base_href: html.base_href.clone().unwrap_or_default(),
         ..Default::default()
     }
 }
@@ -151,7 +175,12 @@ fn defect(defect: &Defect) -> proto::Defect {
 }
 
 fn registrable(domain: &str) -> String {
-    links::registrable_name(domain).unwrap_or_default()
+    links::registrable(domain).and_then(|found| found.domain).unwrap_or_default()
+}
+
+/// Seconds since 1970-01-01 UTC.
+fn timestamp(date: &str) -> Option<i64> {
+    date.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
 }
 
 fn size(octets: usize) -> i64 {

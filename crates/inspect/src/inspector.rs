@@ -45,7 +45,7 @@ impl<'r> Inspector<'r> {
 
         let links = links(&unpacked);
         let defects = defects(&message, &unpacked);
-        facts::add_findings(&mut facts, &unpacked, &links, &defects);
+        facts::add_findings(&mut facts, &message, &unpacked, &links, &defects);
         facts.parts = parts;
         Inspection {
             subject: facts.subject.clone(),
@@ -176,7 +176,7 @@ fn push_link(
     }
     let mut flags: Vec<String> = canonical.flags.iter().map(|f| f.name().to_owned()).collect();
     if links::text_differs(text, &canonical) {
-        flags.push("text-differs".to_owned());
+        flags.push(links::Flag::TextDiffers.name().to_owned());
     }
     let text = text.get(..text.floor_char_boundary(MAX_LINK_TEXT)).unwrap_or_default();
     found.push(Link {

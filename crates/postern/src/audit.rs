@@ -13,8 +13,14 @@ pub(crate) fn report(outcome: Result<Verified, VerifyError>) -> AuditReport {
             erased: verified.erased,
             first_seq: verified.first,
             last_seq: verified.last,
+            held_files: verified.held,
             problems: Vec::new(),
         },
         Err(error) => AuditReport { problems: vec![error.to_string()], ..AuditReport::default() },
     }
+}
+
+/// A damaged line of the journal in words.
+pub(crate) fn damage(damage: &store::Damage) -> String {
+    format!("{}, line {}: {}", damage.segment, damage.line, damage.what)
 }

@@ -5,6 +5,7 @@
 
 use crate::config::Config;
 use crate::scan;
+use crate::term::{Exit, Terminal};
 use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -23,19 +24,42 @@ const BASE64_LINE: usize = 76;
 
 /// What one test found.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct TestResult {
+struct TestResult {
     /// The rule.
-    pub(crate) rule: String,
+    rule: String,
     /// The file, relative to the tests directory; empty if the rule has no such file.
-    pub(crate) file: String,
+    file: String,
     /// Whether it is as it must be.
-    pub(crate) ok: bool,
+    ok: bool,
     /// What is wrong.
-    pub(crate) problem: String,
+    problem: String,
 }
 
-/// Runs all tests of the rules directory.
-pub(crate) async fn run(config: &Config) -> Result<Vec<TestResult>> {
+/// Runs all tests of the rules directory and shows what failed.
+pub(crate) async fn run(config: &Config, terminal: &mut Terminal) -> Result<Exit> {
+    let results = results(config).await?;
+    let failed = results.iter().filter(|result| !result.ok).count();
+    if terminal.wants_json() {
+        for result in &results {
+            terminal.json(result)?;
+        }
+    } else {
+        for result in results.iter().filter(|result| !result.ok) {
+            let what = if result.file.is_empty() { &result.rule } else { &result.file };
+            terminal.line(&format!("{what}: {}", result.problem))?;
+        }
+        let rules: BTreeSet<&str> = results.iter().map(|result| result.rule.as_str()).collect();
+        terminal.line(&format!(
+            "{} tests of {} rules: {} passed, {failed} failed",
+            results.len(),
+            rules.len(),
+            results.len() - failed
+        ))?;
+    }
+    Ok(if failed == 0 { Exit::Done } else { Exit::Found })
+}
+
+async fn results(config: &Config) -> Result<Vec<TestResult>> {
     let pool = scan::start_pool(config).await?;
     let ready = pool.status().ready;
     let own: Vec<&RuleInfo> = ready.rules.iter().filter(|r| r.place != Place::Vendor).collect();

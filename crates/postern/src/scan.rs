@@ -3,9 +3,10 @@
 mod files;
 mod report;
 
+use crate::cli::ScanArgs;
 use crate::config::Config;
 use crate::serve::options;
-use crate::term;
+use crate::term::{self, Exit, Terminal};
 use anyhow::{Context, Result};
 use files::Input;
 use filter::worker::Pool;
@@ -15,20 +16,8 @@ use policy::{Action, Tenant, Verdict, decide};
 use report::Report;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
-
-/// What is to be scanned, and how it is shown.
-#[derive(Debug)]
-pub(crate) struct Scan {
-    /// Files and directories.
-    pub(crate) paths: Vec<PathBuf>,
-    /// Go into directories.
-    pub(crate) recursive: bool,
-    /// One JSON object per mail.
-    pub(crate) json: bool,
-}
 
 /// A scanned mail.
 #[derive(Debug)]
@@ -39,12 +28,16 @@ pub(crate) struct Scanned {
 
 /// Scans, and says by the exit status what was found: 0 all would pass, 1 some would be held or
 /// refused, 2 something could not be read or judged.
-pub(crate) async fn run(config: &Config, scan: Scan) -> Result<ExitCode> {
+pub(crate) async fn run(
+    config: &Config,
+    args: &ScanArgs,
+    terminal: &mut Terminal,
+) -> Result<Exit> {
     let pool = start_pool(config).await?;
     let tenant = Arc::new(config.policy().default);
-    let inputs = files::find(&scan.paths, scan.recursive);
+    let inputs = files::find(&args.paths, args.recursive);
     let progress = term::progress(inputs.len() as u64, "mails");
-    let mut report = Report::new(scan.json);
+    let mut report = Report::new(terminal);
     let mut running: VecDeque<(PathBuf, Running)> = VecDeque::new();
     // A few more than there are workers, so that none waits for a file to be read; no more, so that
     // memory does not grow with the number of files.
@@ -109,7 +102,7 @@ async fn scan_file(
 
 async fn finish_first(
     running: &mut VecDeque<(PathBuf, Running)>,
-    report: &mut Report,
+    report: &mut Report<'_>,
 ) -> Result<()> {
     let Some((path, task)) = running.pop_front() else { return Ok(()) };
     match task.await? {

@@ -37,6 +37,10 @@ pub(crate) enum RequestError {
     Panicked(String),
 }
 
+fn no_program() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "no program is named")
+}
+
 /// A started worker.
 #[derive(Debug)]
 pub(crate) struct Worker {
@@ -49,7 +53,7 @@ impl Worker {
     /// Starts a worker and waits until it is ready.
     pub(crate) async fn start(program: &[String], setup: &Setup) -> Result<Worker, StartError> {
         let (ours, theirs) = StdUnixStream::pair()?;
-        let (name, arguments) = program.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        let (name, arguments) = program.split_first().ok_or_else(no_program)?;
         let child = Command::new(name)
             .args(arguments)
             .env_clear()

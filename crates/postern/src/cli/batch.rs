@@ -176,10 +176,10 @@ fn show(results: &[ItemResult], dry_run: bool, terminal: &mut Terminal) -> Resul
         return Ok(());
     }
     let columns = [
-        Column::text("ID", 40),
-        Column::text("RESULT", 8),
-        Column::text("STATE", 9),
-        Column::text("QUEUE ID", 20),
+        Column::word("ID", 40),
+        Column::word("RESULT", 8),
+        Column::word("STATE", 9),
+        Column::word("QUEUE ID", 20),
         Column::text("MESSAGE", 200),
     ];
     let mut table = Table::new(&columns);

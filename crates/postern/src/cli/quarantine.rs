@@ -33,11 +33,11 @@ async fn list(args: &ListArgs, client: &Client, terminal: &mut Terminal) -> Resu
 /// Entries as a table.
 pub(super) fn table(entries: &[EntrySummary]) -> Table {
     let mut table = Table::new(&[
-        Column::text("ID", 32),
-        Column::text("RECEIVED", 20),
-        Column::text("STATE", 9),
+        Column::word("ID", 32),
+        Column::word("RECEIVED", 20),
+        Column::word("STATE", 9),
         Column::number("SCORE"),
-        Column::text("CATEGORY", 10),
+        Column::word("CATEGORY", 10),
         Column::text("SENDER", 28),
         Column::text("RCPT", 28),
         Column::text("SUBJECT", 40),

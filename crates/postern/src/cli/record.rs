@@ -86,15 +86,15 @@ pub(super) fn findings(terminal: &mut Terminal, record: &VerdictRecord) -> Resul
     section(terminal, "Defects", &columns, defects)?;
     let failures = record.evidence.failures.iter();
     let failures = failures.map(|f| [f.check.as_str().to_owned(), f.cause.clone()]);
-    let columns = [Column::text("CHECK", 20), Column::text("CAUSE", 200)];
+    let columns = [Column::word("CHECK", 20), Column::text("CAUSE", 200)];
     section(terminal, "Failed checks", &columns, failures)
 }
 
 /// What happened to it.
 pub(super) fn history(terminal: &mut Terminal, items: &[HistoryItem]) -> Result<()> {
     let columns = [
-        Column::text("TIME", 20),
-        Column::text("EVENT", 20),
+        Column::word("TIME", 20),
+        Column::word("EVENT", 20),
         Column::text("BY", 20),
         Column::text("WHY", 60),
         Column::text("DETAIL", 200),
@@ -166,10 +166,10 @@ fn hits(terminal: &mut Terminal, hits: &[Hit]) -> Result<()> {
 
 fn artifacts(terminal: &mut Terminal, record: &VerdictRecord) -> Result<()> {
     let columns = [
-        Column::text("PATH", 20),
+        Column::word("PATH", 20),
         Column::text("TYPE", 20),
         Column::number("SIZE"),
-        Column::text("COVERAGE", 12),
+        Column::word("COVERAGE", 12),
         Column::text("NAME", 40),
         Column::text("SHA256", 64),
         Column::text("DETAIL", 80),

@@ -46,9 +46,9 @@ pub(crate) async fn list(client: &Client, terminal: &mut Terminal) -> Result<Exi
         Column::text("RULE", 60),
         Column::text("PLACE", 24),
         Column::number("SCORE"),
-        Column::text("CATEGORY", 10),
-        Column::text("STAGE", 6),
-        Column::text("ACTION", 10),
+        Column::word("CATEGORY", 10),
+        Column::word("STAGE", 6),
+        Column::word("ACTION", 10),
         Column::text("DESCRIPTION", 100),
     ]);
     for rule in &list.rules {

@@ -102,7 +102,7 @@ fn rules(status: &Status, terminal: &mut Terminal) -> Result<()> {
 
 fn tables(status: &Status, terminal: &mut Terminal) -> Result<()> {
     let columns = [
-        Column::text("DOOR", 10),
+        Column::word("DOOR", 10),
         Column::text("ADDRESS", 60),
         Column::number("CONNECTIONS"),
         Column::number("MAILS"),
@@ -118,7 +118,7 @@ fn tables(status: &Status, terminal: &mut Terminal) -> Result<()> {
     section(terminal, "Doors", &columns, doors)?;
     let columns = [
         Column::number("PID"),
-        Column::text("STATE", 20),
+        Column::word("STATE", 20),
         Column::number("MAILS"),
         Column::number("MEMORY"),
         Column::text("RULES", 12),
@@ -138,7 +138,7 @@ fn tables(status: &Status, terminal: &mut Terminal) -> Result<()> {
     section(terminal, "Workers", &columns, workers)?;
     let columns = [
         Column::text("CONFINEMENT", 40),
-        Column::text("HOLDS", 5),
+        Column::word("HOLDS", 5),
         Column::text("DETAIL", 80),
     ];
     let protections = status.confinement.iter().map(|protection| {

@@ -30,12 +30,12 @@ async fn list(args: &ListArgs, client: &Client, terminal: &mut Terminal) -> Resu
 
 fn table(verdicts: &[VerdictSummary]) -> Table {
     let mut table = Table::new(&[
-        Column::text("ID", 32),
-        Column::text("RECEIVED", 20),
-        Column::text("ACTION", 10),
+        Column::word("ID", 32),
+        Column::word("RECEIVED", 20),
+        Column::word("ACTION", 10),
         Column::number("SCORE"),
-        Column::text("CATEGORY", 10),
-        Column::text("QUEUE ID", 16),
+        Column::word("CATEGORY", 10),
+        Column::word("QUEUE ID", 16),
         Column::text("SENDER", 28),
         Column::text("RCPT", 28),
         Column::text("SUBJECT", 40),

@@ -1,18 +1,17 @@
 //! What a scan prints.
 
 use super::{Scanned, is_failed, is_withheld, shown};
-use crate::term;
+use crate::term::{self, Exit, Terminal};
 use anyhow::Result;
 use policy::{Coverage, Stage};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::Path;
-use std::process::ExitCode;
 
 /// Collects the results: JSON is printed at once, the table at the end, when its widths are known.
 #[derive(Debug)]
-pub(super) struct Report {
-    json: bool,
+pub(super) struct Report<'t> {
+    terminal: &'t mut Terminal,
     rows: Vec<term::ScanRow>,
     withheld: bool,
     problems: bool,
@@ -67,16 +66,16 @@ struct ProblemLine<'a> {
     error: String,
 }
 
-impl Report {
-    pub(super) fn new(json: bool) -> Report {
-        Report { json, rows: Vec::new(), withheld: false, problems: false }
+impl<'t> Report<'t> {
+    pub(super) fn new(terminal: &'t mut Terminal) -> Report<'t> {
+        Report { terminal, rows: Vec::new(), withheld: false, problems: false }
     }
 
     pub(super) fn mail(&mut self, path: &Path, scanned: &Scanned) -> Result<()> {
         self.withheld |= is_withheld(&scanned.verdict);
         self.problems |= is_failed(&scanned.verdict);
-        if self.json {
-            return print_json(&mail_line(path, scanned));
+        if self.terminal.wants_json() {
+            return Ok(self.terminal.json(&mail_line(path, scanned))?);
         }
         let Scanned { examined, verdict } = scanned;
         let mut rules: Vec<(i64, &str)> = examined
@@ -101,22 +100,22 @@ impl Report {
     pub(super) fn problem(&mut self, path: &Path, error: &anyhow::Error) -> Result<()> {
         self.problems = true;
         let (file, error) = (shown(path), format!("{error:#}"));
-        if self.json {
-            return print_json(&ProblemLine { file: &file, error });
+        if self.terminal.wants_json() {
+            return Ok(self.terminal.json(&ProblemLine { file: &file, error })?);
         }
         let line = format!("postern: {}: {}", term::safe(&file), term::safe(&error));
         writeln!(io::stderr(), "{line}")?;
         Ok(())
     }
 
-    pub(super) fn finish(self) -> Result<ExitCode> {
-        if !self.json && !self.rows.is_empty() {
-            write!(io::stdout().lock(), "{}", term::scan_table(&self.rows))?;
+    pub(super) fn finish(self) -> Result<Exit> {
+        if !self.terminal.wants_json() && !self.rows.is_empty() {
+            self.terminal.table(&term::scan_table(&self.rows), 0)?;
         }
         Ok(match (self.problems, self.withheld) {
-            (true, _) => ExitCode::from(2),
-            (false, true) => ExitCode::from(1),
-            (false, false) => ExitCode::SUCCESS,
+            (true, _) => Exit::Failed,
+            (false, true) => Exit::Found,
+            (false, false) => Exit::Done,
         })
     }
 }
@@ -169,9 +168,4 @@ fn mail_line<'a>(path: &Path, scanned: &'a Scanned) -> MailLine<'a> {
 
 fn millis(scanned: &Scanned) -> u64 {
     u64::try_from(scanned.examined.spent.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn print_json(line: &impl Serialize) -> Result<()> {
-    term::print_json_line(&mut io::stdout().lock(), line)?;
-    Ok(())
 }

@@ -18,7 +18,6 @@ const ID_HEADER: &str = "X-Postern-Id";
 const VERDICT_HEADER: &str = "X-Postern-Verdict";
 
 /// The milter door.
-#[derive(Debug)]
 pub(super) struct MilterDoor {
     pub(super) daemon: Arc<Daemon>,
 }
@@ -36,8 +35,8 @@ impl milter::Filter for MilterDoor {
 
     fn connect(&self, connection: &Connection) -> Reply {
         match connection.peer {
-            Peer::Ip { addr, port } if self.daemon.own.contains(addr, port) => {
-                tracing::debug!(%addr, port, "our own release passes");
+            Peer::Ip { address, port } if self.daemon.own.contains(address, port) => {
+                tracing::debug!(%address, port, "our own release passes");
                 Reply::Accept
             }
             _ => Reply::Continue,
@@ -192,7 +191,7 @@ fn own_headers(id: &MailId, verdict: &Verdict) -> Vec<Edit> {
 fn envelope(envelope: &Envelope) -> MailEnvelope {
     let connection = &envelope.connection;
     let (addr, port) = match connection.peer {
-        Peer::Ip { addr, port } => (Some(addr), port),
+        Peer::Ip { address, port } => (Some(address), port),
         Peer::Unix(_) | Peer::Unknown => (None, 0),
     };
     let value = |name| envelope.macros.value(name).filter(|v| !v.is_empty()).map(lossy);

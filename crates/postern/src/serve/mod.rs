@@ -8,7 +8,7 @@ mod admin;
 mod counters;
 mod door;
 mod notify;
-mod options;
+pub(crate) mod options;
 pub(crate) mod release;
 mod signals;
 
@@ -33,7 +33,6 @@ use tokio_util::sync::CancellationToken;
 const ADMIN_DRAIN: Duration = Duration::from_secs(5);
 
 /// What doors and control socket share.
-#[derive(Debug)]
 pub(crate) struct Daemon {
     pub(crate) store: Store,
     filter: Filter,

@@ -49,9 +49,12 @@ fn listen(kind: SignalKind) -> Option<Signal> {
 }
 
 async fn next(signal: &mut Option<Signal>) {
-    match signal {
-        // `None` means that the runtime will deliver no more of them.
-        Some(signal) if signal.recv().await.is_some() => {}
-        _ => std::future::pending().await,
+    let received = match signal {
+        Some(signal) => signal.recv().await,
+        None => None,
+    };
+    // Nothing means that none will ever come.
+    if received.is_none() {
+        std::future::pending().await
     }
 }

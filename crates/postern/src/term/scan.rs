@@ -26,9 +26,9 @@ pub(crate) struct ScanRow {
 pub(crate) fn scan_table(rows: &[ScanRow]) -> Table {
     let mut table = Table::new(&[
         Column::text("FILE", 60),
-        Column::text("ACTION", 10),
+        Column::word("ACTION", 10),
         Column::number("SCORE"),
-        Column::text("CATEGORY", 10),
+        Column::word("CATEGORY", 10),
         Column::number("MS"),
         Column::text("RULES", 80),
     ]);

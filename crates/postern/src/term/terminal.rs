@@ -128,9 +128,11 @@ impl Terminal {
 
     /// Writes a table, indented by `indent` columns.
     pub(crate) fn table(&mut self, table: &Table, indent: usize) -> io::Result<()> {
-        for (number, line) in table.lines().iter().enumerate() {
+        let width = self.width.filter(|width| *width > 0);
+        let room = width.map(|width| width.saturating_sub(indent));
+        for (number, line) in table.lines(room).iter().enumerate() {
             let mut text = format!("{:indent$}{line}", "");
-            if let Some(width) = self.width.filter(|width| *width > 0) {
+            if let Some(width) = width {
                 text = safe_cut(&text, width);
             }
             if number == 0 {

@@ -145,11 +145,44 @@ fn hostile_texts_do_not_break_a_table() {
     for text in HOSTILE {
         table.row([text, text, text]);
     }
-    let lines = table.lines();
+    let lines = table.lines(None);
     assert_eq!(lines.len(), HOSTILE.len() + 1);
     for line in lines {
         assert_visible(&line);
     }
+}
+
+#[test]
+fn a_narrow_terminal_narrows_text_and_leaves_ids_whole() {
+    let mut table = Table::new(&[
+        Column::word("ID", 30),
+        Column::text("SENDER", 30),
+        Column::number("SCORE"),
+        Column::text("SUBJECT", 60),
+    ]);
+    table.row([
+        "0123456789",
+        "somebody@example.org",
+        "120",
+        "Your invoice of November is overdue",
+    ]);
+    let expected = "\
+ID          SENDER           SCORE  SUBJECT
+0123456789  somebody@examp…    120  Your invoice o…";
+    assert_eq!(table.lines(Some(51)).join("\n"), expected);
+    for room in 0..120 {
+        let widest = table
+            .lines(Some(room))
+            .into_iter()
+            .map(|line| width(&line))
+            .max();
+        assert!(widest <= Some(room.max(37)), "{room}");
+    }
+    assert!(table.lines(Some(120)).join("").contains("is overdue"));
+}
+
+fn width(text: &str) -> usize {
+    unicode_width::UnicodeWidthStr::width(text)
 }
 
 #[test]
@@ -321,7 +354,7 @@ fn a_scan_is_one_line_for_each_mail() {
 FILE                     ACTION      SCORE  CATEGORY  MS  RULES
 fixtures/mail/eicar.eml  quarantine    120  malware    7  eicar, double_extension, b +2
 a\\x1b[2J.eml             accept          0  -          -";
-    assert_eq!(scan_table(&rows).lines().join("\n"), expected);
+    assert_eq!(scan_table(&rows).lines(None).join("\n"), expected);
 }
 
 #[test]

@@ -210,11 +210,7 @@ fn run_rebuild(daemon: &Daemon) {
                 status.total = report.lines;
                 status.records = report.verdicts;
                 status.entries = report.entries;
-                status.findings = report
-                    .damaged
-                    .iter()
-                    .map(|damage| format!("{}, line {}: {}", damage.segment, damage.line, damage.what))
-                    .collect();
+                status.findings = report.damaged.iter().map(crate::audit::damage).collect();
             }
             Err(error) => {
                 status.phase = "failed".to_owned();
