@@ -1,0 +1,149 @@
+//! What could not be held is not accepted: neither with little room left, nor with none.
+
+use crate::harness::{Daemon, Postfix, Setup, Sink, Site, clean, eicar_in_zip_in_zip, eventually};
+use anyhow::{Context, Result, ensure};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+#[test]
+fn below_the_watermark_before_anything_is_sent() -> Result<()> {
+    // No disk has so much room.
+    let mut site = Site::start(Setup::default().set("store.min_free", "\"1000 TiB\""))?;
+    for _ in 0..3 {
+        let mut smtp = crate::harness::Smtp::connect(site.postfix.port())?;
+        let reply = smtp.command("MAIL FROM:<alice@sender.example>")?;
+        assert_eq!(reply.code, 452, "{reply:?}");
+        assert!(reply.text.contains("Insufficient system storage"), "{reply:?}");
+    }
+    let status = site.daemon.status()?;
+    assert_eq!(status["accepting"], false);
+    assert!(status["problems"].to_string().contains("disk nearly full"), "{status}");
+    assert!(site.postfix.queue()?.is_empty());
+    assert!(site.daemon.cli(["verdict", "list", "--json"])?.ok().json()?.is_empty());
+
+    // With room again it serves again.
+    site.daemon.terminate()?;
+    let config = fs::read_to_string(site.daemon.config())?;
+    fs::write(site.daemon.config(), config.replace("1000 TiB", "1 MiB"))?;
+    site.daemon.start()?;
+    assert_eq!(site.send(&clean("room again"))?.code, 250);
+    site.sink.wait_for("room again")?;
+    Ok(())
+}
+
+#[test]
+fn with_none_left_nothing_that_was_acknowledged_is_lost() -> Result<()> {
+    let (sink, port) = (Sink::start()?, crate::harness::free_port()?);
+    // The watermark is off, so that the disk really runs full.
+    let setup = Setup::default().set("store.min_free", "0").set("store.segment", "\"1 MiB\"");
+    let daemon = Daemon::prepare(setup, port)?;
+    let disk = SmallDisk::mount(daemon.path("var"))?;
+    let mut site = site(daemon, sink, port)?;
+
+    assert_eq!(site.send(&eicar_in_zip_in_zip("acknowledged"))?.code, 250);
+    disk.fill(64 << 10)?;
+    let mut acknowledged = vec!["acknowledged".to_owned()];
+    let mut refused = 0;
+    for number in 0..400 {
+        let subject = format!("squeezed {number}");
+        let reply = site.send(&eicar_in_zip_in_zip(&subject))?;
+        if reply.is_positive() {
+            acknowledged.push(subject);
+        } else {
+            assert!(reply.is_transient(), "{subject}: {reply:?}");
+            refused += 1;
+        }
+        if refused == 5 {
+            break;
+        }
+    }
+    assert_eq!(refused, 5, "the disk did not run full");
+    check(&site, &acknowledged, "while the disk is full")?;
+
+    disk.free()?;
+    let came_back = eventually("mail is taken again", || {
+        // A journal that could not write may have given up until a restart, and say so.
+        match site.send(&eicar_in_zip_in_zip("room again")) {
+            Ok(reply) if reply.is_positive() => Some(true),
+            _ if site.daemon.log().contains("until a restart") => Some(false),
+            _ => None,
+        }
+    });
+    if !came_back.unwrap_or(false) {
+        site.daemon.terminate()?;
+        site.daemon.start()?;
+        assert_eq!(site.send(&eicar_in_zip_in_zip("room again"))?.code, 250);
+    }
+    acknowledged.push("room again".to_owned());
+    check(&site, &acknowledged, "with room again")?;
+    site.daemon.terminate()?;
+    site.daemon.start()?;
+    check(&site, &acknowledged, "after a restart")?;
+    assert_eq!(site.daemon.cli(["audit", "verify", "--json"])?.ok().object()?["ok"], true);
+    site.daemon.kill()
+}
+
+fn site(mut daemon: Daemon, sink: Sink, port: u16) -> Result<Site> {
+    daemon.spawn()?;
+    let postfix = Postfix::start(port, daemon.milter(), sink.port())?;
+    daemon.wait_until_it_serves()?;
+    Ok(Site { daemon, postfix, sink })
+}
+
+/// Whether all that was acknowledged is held, once, with its file.
+fn check(site: &Site, acknowledged: &[String], when: &str) -> Result<()> {
+    let entries = site.daemon.entries()?;
+    for subject in acknowledged {
+        let mine = entries.iter().filter(|entry| entry["subject"] == subject.as_str());
+        let ids: Vec<&str> = mine.filter_map(|entry| entry["id"].as_str()).collect();
+        let [id] = ids.as_slice() else { panic!("{when}: `{subject}` is held as {ids:?}") };
+        let raw = site.daemon.cli(["quarantine", "export", id, "--output", "-"])?.ok();
+        assert_eq!(raw.stdout, eicar_in_zip_in_zip(subject), "{when}: {subject}");
+    }
+    Ok(())
+}
+
+/// A file system of a few MiB.
+struct SmallDisk {
+    at: PathBuf,
+}
+
+impl SmallDisk {
+    fn mount(at: PathBuf) -> Result<SmallDisk> {
+        fs::create_dir(&at)?;
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=8m,mode=700", "postern-e2e"]).arg(&at);
+        let output = mount.output().context("mount")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "a small file system is needed: {said}");
+        Ok(SmallDisk { at })
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.at.join("filler")
+    }
+
+    /// Fills it but for this many octets.
+    fn fill(&self, rest: u64) -> Result<()> {
+        let room = rustix::fs::statvfs(&self.at)?;
+        let free = room.f_bavail * room.f_frsize;
+        let size = usize::try_from(free.saturating_sub(rest))?;
+        Ok(fs::write(self.filler(), vec![0; size])?)
+    }
+
+    fn free(&self) -> Result<()> {
+        Ok(fs::remove_file(self.filler())?)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        unmount(&self.at);
+    }
+}
+
+/// Takes the file system away even if something still has a file of it open.
+fn unmount(at: &Path) {
+    let _ = Command::new("umount").arg("--lazy").arg(at).status();
+}

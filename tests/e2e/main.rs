@@ -1,0 +1,33 @@
+//! The whole program in front of a real Postfix: every module is a sentence about what an operator,
+//! a sender or a recipient can rely on.
+
+mod harness;
+
+mod a_30_mb_mail_passes;
+mod a_4xx_leaves_it_held;
+mod arrows_between_crates_are_those_of_the_design;
+mod audit_names_the_flipped_byte;
+mod clean_mail_is_delivered_unchanged_but_for_our_header;
+mod commands_in_the_documentation_exist;
+mod config_with_three_mistakes_lists_all_three;
+mod daemon_killed_in_the_middle_loses_nothing;
+mod eicar_in_zip_in_zip_is_held;
+mod full_disk_answers_452;
+mod hostile_text_never_reaches_the_terminal;
+mod index_deleted_comes_back_after_restart;
+mod odd_mails_are_answered;
+mod own_headers_of_incoming_mail_are_stripped;
+mod poison_is_held_unparsed_at_the_third_try;
+mod postfix_and_postern_restart_in_any_order;
+mod recipients_of_two_tenants_get_two_verdicts;
+mod reject_mode_answers_550_with_our_text;
+mod released_mail_has_the_stored_bytes;
+mod reload_under_load_fails_no_mail;
+mod rule_with_a_syntax_error_shows_file_line_and_caret;
+mod scan_judges_files_without_a_daemon;
+mod second_serve_on_the_same_state_is_refused;
+mod sigterm_drains;
+mod store_rebuild_gives_the_same_list;
+mod twenty_mails_in_one_smtp_session;
+mod unix_socket_milter_serves_postfix;
+mod worker_killed_in_the_middle_defers_one_mail;
