@@ -10,6 +10,10 @@ use crate::escape::{escape, unescape};
 /// escape them; we do, so that the canonical form means the same when it is read again.
 const AUTHORITY_BYTES: &[u8] = b"/?@:\\[]";
 
+/// Longest name that is looked at as an international one, in bytes. No name in the DNS has more than 253
+/// characters, and converting is quadratic.
+const MAX_NAME_BYTES: usize = 4 * 253;
+
 /// What a host says.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum HostForm {
@@ -30,6 +34,9 @@ impl HostForm {
 
 /// The browser's reading: percent-decoded, UTS 46, IPv4 in its legacy forms. `None` where the standard says failure.
 pub(crate) fn strict(host: &str) -> Option<HostForm> {
+    if host.len() > MAX_NAME_BYTES {
+        return None;
+    }
     Some(match Host::parse(host).ok()? {
         Host::Domain(name) => {
             let name = tidy_dots(name.as_bytes());
@@ -51,6 +58,7 @@ pub(crate) fn lenient(host: &[u8]) -> Option<HostForm> {
     }
     let mut host = host;
     if !host.is_ascii()
+        && host.len() <= MAX_NAME_BYTES
         && let Ok(text) = std::str::from_utf8(&host)
         && let Ok(Host::Domain(name)) = Host::parse(text)
     {

@@ -7,6 +7,7 @@
 //! another host, that reading is kept beside the first: see [`Canonical::readings`].
 
 mod address;
+mod authority;
 mod canonical;
 mod display;
 mod escape;

@@ -7,9 +7,9 @@ use crate::suffix::registrable;
 /// Unique URLs taken from one text, unless told otherwise. Real mails have fewer than a hundred.
 pub const DEFAULT_BOUND: usize = 1000;
 
-/// Candidates examined per URL that is asked for: bounds the work on text made of nothing but near misses
-/// of URLs.
-const CANDIDATES_PER_URL: usize = 16;
+/// Bytes examined closely per URL that is asked for: bounds the work on text made of nothing but near misses of
+/// URLs, or of URLs glued together. Ordinary text takes a hundredth of it.
+const FUEL_PER_URL: usize = 16 * 1024;
 /// Longest scheme-less host tried, in bytes of UTF-8: a host name has at most 253 characters.
 const LONGEST_HOST_BYTES: usize = 4 * 253;
 
@@ -64,7 +64,7 @@ pub fn find_in_text(text: &str, bound: usize) -> InText {
     let mut finder = Finder {
         text,
         bound,
-        candidates_left: bound.saturating_mul(CANDIDATES_PER_URL),
+        fuel: bound.saturating_mul(FUEL_PER_URL),
         seen: HashSet::new(),
         out: InText::default(),
     };
@@ -85,7 +85,8 @@ pub fn find_in_text(text: &str, bound: usize) -> InText {
 struct Finder<'a> {
     text: &'a str,
     bound: usize,
-    candidates_left: usize,
+    /// Bytes that may still be examined closely.
+    fuel: usize,
     seen: HashSet<&'a str>,
     out: InText,
 }
@@ -105,13 +106,14 @@ impl<'a> Finder<'a> {
                 continue;
             };
             first_scheme.get_or_insert(begin);
-            if let Some(rest) = word.get(colon + 1..)
-                && has_target(word.get(begin..colon).unwrap_or_default(), rest)
-            {
-                self.take(start + begin, end);
-            }
+            let scheme = word.get(begin..colon).unwrap_or_default();
+            let rest = bounded(word.get(colon + 1..).unwrap_or_default());
+            self.spend(rest.len());
             if self.out.truncated {
                 return;
+            }
+            if has_target(scheme, rest) {
+                self.take(start + begin, end);
             }
         }
         self.bare_hosts(start, start + first_scheme.unwrap_or(word.len()), end);
@@ -142,10 +144,10 @@ impl<'a> Finder<'a> {
         let run = self.text.get(begin..stop)?;
         let trimmed = run.trim_start_matches(['.', '-', '_']);
         let begin = stop - trimmed.len();
-        if trimmed.len() > LONGEST_HOST_BYTES || !trimmed.contains(is_dot) {
+        if trimmed.len() > LONGEST_HOST_BYTES || !may_be_host(trimmed) {
             return None;
         }
-        self.spend();
+        self.spend(trimmed.len());
         let host = known_host(trimmed)?;
         let after = begin + host.len();
         let before = self.text.get(..begin)?;
@@ -194,11 +196,8 @@ impl<'a> Finder<'a> {
 
     /// Takes a URL that begins at `begin` and may reach up to `end`; answers where it ends.
     fn take(&mut self, begin: usize, end: usize) -> usize {
-        self.spend();
-        let end = self
-            .text
-            .floor_char_boundary(end.min(begin + MAX_URL_BYTES));
-        let raw = trim_end(self.text.get(begin..end).unwrap_or_default());
+        let rest = self.text.get(begin..end).unwrap_or_default();
+        let raw = trim_end(bounded(rest));
         self.add(begin, raw);
         begin + raw.len()
     }
@@ -217,9 +216,9 @@ impl<'a> Finder<'a> {
         }
     }
 
-    fn spend(&mut self) {
-        match self.candidates_left.checked_sub(1) {
-            Some(left) => self.candidates_left = left,
+    fn spend(&mut self, bytes: usize) {
+        match self.fuel.checked_sub(bytes) {
+            Some(left) => self.fuel = left,
             None => self.out.truncated = true,
         }
     }
@@ -302,24 +301,42 @@ fn has_target(scheme: &str, rest: &str) -> bool {
 
 /// Trailing punctuation belongs to the sentence; a closing bracket does when nothing opens it.
 fn trim_end(raw: &str) -> &str {
-    let mut open = raw.bytes().filter(|&byte| byte == b'(').count();
-    let mut close = raw.bytes().filter(|&byte| byte == b')').count();
+    let count = |bracket| raw.bytes().filter(|&byte| byte == bracket).count();
+    let (mut round, mut square) = ((count(b'('), count(b')')), (count(b'['), count(b']')));
     let mut raw = raw;
     while let Some(c) = raw.chars().next_back() {
         match c {
-            ')' if close <= open => break,
-            ')' => close -= 1,
-            '(' => open = open.saturating_sub(1),
-            ']' if raw.contains("[") && !raw.contains("](") && raw.rfind('[') > raw.rfind('/') => {
-                break;
-            }
-            '.' | ',' | ';' | ':' | '\'' | '!' | '?' | ']' | '}' | '*' | '…' | '。' | '，'
-            | '、' | '’' | '‘' => {}
+            ')' if round.1 <= round.0 => break,
+            ']' if square.1 <= square.0 => break,
+            ')' => round.1 -= 1,
+            ']' => square.1 -= 1,
+            '(' => round.0 -= 1,
+            '[' => square.0 -= 1,
+            '.' | ',' | ';' | ':' | '\'' | '!' | '?' | '}' | '*' | '…' | '。' | '，' | '、'
+            | '’' | '‘' => {}
             _ => break,
         }
         raw = raw.get(..raw.len() - c.len_utf8()).unwrap_or_default();
     }
     raw
+}
+
+/// What can still be part of one URL.
+fn bounded(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MAX_URL_BYTES))
+        .unwrap_or_default()
+}
+
+/// Whether a word can be a host, before that is looked up: a dot inside, and an end that is no number. Most
+/// words with a dot are the last of a sentence, or a price.
+fn may_be_host(word: &str) -> bool {
+    let word = word.trim_end_matches(is_dot);
+    match word.rfind(is_dot) {
+        Some(dot) => word
+            .get(dot..)
+            .is_some_and(|end| end.contains(char::is_alphabetic)),
+        None => false,
+    }
 }
 
 /// The longest beginning of `run` that is a host with a known public suffix. In many languages an ending

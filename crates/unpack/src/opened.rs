@@ -183,7 +183,7 @@ impl<'w, 's> Opened<'w, 's> {
             names,
             declared_type,
             origin,
-            content: Content::Bytes(bytes),
+            content: Content::of(bytes),
             coverage,
             detail: detail.to_owned(),
             nest: self.nest,
