@@ -114,6 +114,9 @@ fn allowed() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Error> {
         libc::SYS_recvfrom,
         libc::SYS_recvmsg,
         libc::SYS_restart_syscall,
+        // Like set_robust_list below: the C library's first steps in a new thread. The scanners'
+        // helper thread may still be at them, and glibc aborts if rseq is refused.
+        libc::SYS_rseq,
         libc::SYS_rt_sigaction,
         libc::SYS_rt_sigprocmask,
         libc::SYS_rt_sigreturn,
@@ -121,6 +124,7 @@ fn allowed() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Error> {
         libc::SYS_sched_yield,
         libc::SYS_sendmsg,
         libc::SYS_sendto,
+        libc::SYS_set_robust_list,
         libc::SYS_sigaltstack,
         libc::SYS_tgkill,
         libc::SYS_write,

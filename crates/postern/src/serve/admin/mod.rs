@@ -8,7 +8,7 @@ mod view;
 
 use super::Daemon;
 use axum::extract::connect_info::{ConnectInfo, Connected};
-use axum::extract::{Request, State};
+use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -16,6 +16,7 @@ use axum::routing::{get, post};
 use axum::serve::{IncomingStream, Listener};
 use axum::{Json, Router};
 use control::{ErrorBody, path, version};
+use serde::de::DeserializeOwned;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -160,6 +161,20 @@ struct ApiError {
 }
 
 type ApiResult<T> = Result<Json<T>, ApiError>;
+
+/// A request's JSON body; a body that cannot be understood is answered as every other error is.
+struct Body<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        match Json::from_request(request, state).await {
+            Ok(Json(body)) => Ok(Body(body)),
+            Err(rejection) => Err(ApiError::new(rejection.status(), rejection.body_text())),
+        }
+    }
+}
 
 impl ApiError {
     fn new(status: StatusCode, error: impl ToString) -> ApiError {

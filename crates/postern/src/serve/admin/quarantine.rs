@@ -1,7 +1,7 @@
 //! The quarantine: list, show, release, delete.
 
 use super::verdicts::search;
-use super::{ApiError, ApiResult, Daemon, Peer, blocking, view};
+use super::{ApiError, ApiResult, Body, Daemon, Peer, blocking, view};
 use crate::serve::release::{self, Order};
 use axum::Json;
 use axum::extract::connect_info::ConnectInfo;
@@ -23,7 +23,7 @@ const MAX_HEADER_VALUE: usize = 4096;
 
 pub(super) async fn list(
     State(daemon): State<Arc<Daemon>>,
-    Json(request): Json<ListRequest>,
+    Body(request): Body<ListRequest>,
 ) -> ApiResult<Page<EntrySummary>> {
     let (filter, page) = search(&request)?;
     let store = daemon.store.clone();
@@ -81,7 +81,7 @@ pub(super) async fn raw(
 pub(super) async fn release(
     State(daemon): State<Arc<Daemon>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Json(request): Json<ReleaseRequest>,
+    Body(request): Body<ReleaseRequest>,
 ) -> ApiResult<BatchResult> {
     let mut results = Vec::new();
     for id in bounded(&request.ids)? {
@@ -103,7 +103,10 @@ pub(super) async fn release(
                 rcpts: request.rcpts.clone(),
                 force: request.force,
             };
-            results.push(release_one(&daemon, &entry, order).await);
+            // In a task of its own: a client that goes away drops this handler, and a release that is cut
+            // between the final dot and its event would leave nobody knowing what became of it.
+            let releasing = release_one(Arc::clone(&daemon), entry, order);
+            results.push(tokio::spawn(releasing).await.map_err(ApiError::internal)?);
         }
     }
     Ok(Json(BatchResult { results }))
@@ -112,7 +115,7 @@ pub(super) async fn release(
 pub(super) async fn delete(
     State(daemon): State<Arc<Daemon>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Json(request): Json<DeleteRequest>,
+    Body(request): Body<DeleteRequest>,
 ) -> ApiResult<BatchResult> {
     let mut results = Vec::new();
     for id in bounded(&request.ids)? {
@@ -142,9 +145,9 @@ pub(super) async fn delete(
     Ok(Json(BatchResult { results }))
 }
 
-async fn release_one(daemon: &Daemon, entry: &Entry, order: Order) -> ItemResult {
+async fn release_one(daemon: Arc<Daemon>, entry: Entry, order: Order) -> ItemResult {
     let id = &entry.held.entry;
-    let Daemon { store, own, target, .. } = daemon;
+    let Daemon { store, own, target, .. } = &*daemon;
     match release::release(store, own, target, id, order).await {
         Ok(released) => {
             tracing::info!(%id, queue_id = released.queue_id.as_deref().unwrap_or("-"), "released");

@@ -1,6 +1,6 @@
 //! Verdicts: what was decided, what was answered, and why.
 
-use super::{ApiError, ApiResult, Daemon, blocking, view};
+use super::{ApiError, ApiResult, Body, Daemon, blocking, view};
 use axum::Json;
 use axum::extract::{Path, State};
 use control::{Explanation, ListRequest, Page, Replay, VerdictDetail, VerdictSummary};
@@ -10,7 +10,7 @@ use store::{EntryId, Judged, MailId, Store, VerdictRecord};
 
 pub(super) async fn list(
     State(daemon): State<Arc<Daemon>>,
-    Json(request): Json<ListRequest>,
+    Body(request): Body<ListRequest>,
 ) -> ApiResult<Page<VerdictSummary>> {
     let (filter, page) = search(&request)?;
     let store = daemon.store.clone();
