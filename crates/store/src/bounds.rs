@@ -80,14 +80,23 @@ impl VerdictRecord {
             text("message-id", id, TEXT);
         }
         let client = &mut self.client;
-        for field in [&mut client.addr, &mut client.name, &mut client.helo, &mut client.user] {
+        for field in [
+            &mut client.addr,
+            &mut client.name,
+            &mut client.helo,
+            &mut client.user,
+        ] {
             if let Some(field) = field {
                 text("client", field, TEXT);
             }
         }
         for artifact in &mut self.artifacts {
             text("artifact path", &mut artifact.path, TEXT);
-            for field in [&mut artifact.name, &mut artifact.declared, &mut artifact.detail] {
+            for field in [
+                &mut artifact.name,
+                &mut artifact.declared,
+                &mut artifact.detail,
+            ] {
                 if let Some(field) = field {
                     text("artifact", field, TEXT);
                 }

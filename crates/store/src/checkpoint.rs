@@ -38,7 +38,10 @@ pub(crate) fn read(var: &OwnedFd) -> io::Result<Option<Checkpoint>> {
     };
     let checkpoint: Checkpoint = serde_json::from_reader(BufReader::new(file))?;
     if checkpoint.format > FORMAT {
-        let what = format!("format {}, this version reads up to {FORMAT}", checkpoint.format);
+        let what = format!(
+            "format {}, this version reads up to {FORMAT}",
+            checkpoint.format
+        );
         return Err(io::Error::new(io::ErrorKind::InvalidData, what));
     }
     Ok(Some(checkpoint))

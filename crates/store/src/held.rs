@@ -75,7 +75,9 @@ impl Quarantine {
         let found = file.metadata()?.len();
         let wrong = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
         if found != size {
-            return Err(wrong(format!("its file has {found} octets instead of {size}")));
+            return Err(wrong(format!(
+                "its file has {found} octets instead of {size}"
+            )));
         }
         let mut message = Vec::new();
         file.take(size + 1).read_to_end(&mut message)?;
@@ -211,7 +213,10 @@ impl Writing<'_> {
         system
             .rename(dir, &tmp_name(&sidecar), &sidecar)
             .map_err(failed("name its sidecar"))?;
-        if !self.link_sibling(dir, &eml, message).map_err(failed("link"))? {
+        if !self
+            .link_sibling(dir, &eml, message)
+            .map_err(failed("link"))?
+        {
             self.placed.push(tmp_name(&eml));
             write(system, dir, &tmp_name(&eml), message).map_err(failed("write"))?;
             // What has the name now is not ours to undo, so the name is not noted before.
@@ -339,7 +344,11 @@ fn kind(path: &[String]) -> Kind {
             .iter()
             .filter_map(|suffix| name.strip_suffix(suffix))
             .any(|id| id.parse::<EntryId>().is_ok());
-        return if ours { Kind::Temporary } else { Kind::Stranger };
+        return if ours {
+            Kind::Temporary
+        } else {
+            Kind::Stranger
+        };
     }
     let at_home = |id: &EntryId| day_path(id) == [year.clone(), month.clone(), day.clone()];
     let id = |suffix| {

@@ -49,3 +49,6 @@ pub use release::{ReleaseRequest, ReleaseTicket};
 pub use status::{Damage, RebuildReport, Recovery, Space, Status, TornTail, Verified};
 pub use store::{Options, Store};
 pub use verify::verify;
+
+#[cfg(test)]
+mod tests;

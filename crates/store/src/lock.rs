@@ -21,8 +21,8 @@ impl Lock {
             source,
         };
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR)
-            .map_err(|e| io(e.into()))?;
+        let fd =
+            rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR).map_err(|e| io(e.into()))?;
         let mut file = File::from(fd);
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}

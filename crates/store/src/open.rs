@@ -89,12 +89,12 @@ pub fn rebuild_offline(
     let system = System::default();
     let options = Options::new(dir);
     let base = Base::open(dir, &system)?;
-    let (index, _, report) = base
-        .build(&options, &mut progress)
-        .map_err(|what| RebuildError::Failed {
-            path: dir.join("index"),
-            what,
-        })?;
+    let (index, _, report) =
+        base.build(&options, &mut progress)
+            .map_err(|what| RebuildError::Failed {
+                path: dir.join("index"),
+                what,
+            })?;
     generations::close(index);
     // Opening it finds the new one, and removes what is older.
     let seq = base.recovered.seq;
@@ -191,8 +191,7 @@ impl Base {
             source,
         };
         let seq = self.recovered.seq;
-        let found =
-            generations::open(&self.dir, options.cache_bytes, seq, system).map_err(io)?;
+        let found = generations::open(&self.dir, options.cache_bytes, seq, system).map_err(io)?;
         recovery.index_moved = found.moved;
         let why = match found.index {
             None => found.why.unwrap_or_else(|| "it was missing".to_owned()),
@@ -239,8 +238,7 @@ impl Base {
             seq: self.recovered.seq,
             quarantine: &self.quarantine,
         };
-        let (tail, report) =
-            build::build(&index, &sources, progress).map_err(|e| e.to_string())?;
+        let (tail, report) = build::build(&index, &sources, progress).map_err(|e| e.to_string())?;
         report.damaged.iter().for_each(build::warn);
         index.set_complete().map_err(|damaged| damaged.0)?;
         Ok((index, tail, report))

@@ -53,7 +53,8 @@ struct Shared {
     context: Context,
     slot: Slot,
     bell: Arc<Bell>,
-    commands: Mutex<VecDeque<Command>>,
+    /// `None` once the thread has ended: whoever commands then is told by the reply that never comes.
+    commands: Mutex<Option<VecDeque<Command>>>,
     progress: Mutex<Progress>,
     moved: Condvar,
     /// Held while a generation is built.
@@ -89,7 +90,7 @@ impl Projector {
             context,
             slot: Slot::new(index),
             bell,
-            commands: Mutex::default(),
+            commands: Mutex::new(Some(VecDeque::new())),
             moved: Condvar::new(),
             building: Mutex::default(),
         });
@@ -194,11 +195,14 @@ impl Shared {
     }
 
     fn command(&self, command: Command) {
-        self.commands
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push_back(command);
+        if let Some(commands) = &mut *self.commands() {
+            commands.push_back(command);
+        }
         self.bell.ring();
+    }
+
+    fn commands(&self) -> MutexGuard<'_, Option<VecDeque<Command>>> {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Builds a generation up to where the journal is now.
@@ -216,8 +220,7 @@ impl Shared {
             seq,
             quarantine: &context.quarantine,
         };
-        let (tail, report) =
-            build::build(&index, &sources, progress).map_err(|e| e.to_string())?;
+        let (tail, report) = build::build(&index, &sources, progress).map_err(|e| e.to_string())?;
         report.damaged.iter().for_each(build::warn);
         Ok((index, tail, report))
     }
@@ -279,11 +282,7 @@ impl Run {
             }
         }
         // Whoever asked in the last moment learns that it is too late.
-        self.shared
-            .commands
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.shared.commands().take();
     }
 
     fn wait_for_index(&mut self) {
@@ -297,11 +296,7 @@ impl Run {
     }
 
     fn next_command(&self) -> Option<Command> {
-        self.shared
-            .commands
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_front()
+        self.shared.commands().as_mut()?.pop_front()
     }
 
     fn obey(&mut self, command: Command) {
@@ -353,7 +348,13 @@ impl Run {
             return Ok(());
         };
         let context = &self.shared.context;
-        checkpoint::write(&context.var, index, self.tail.applied, chain, &context.system)?;
+        checkpoint::write(
+            &context.var,
+            index,
+            self.tail.applied,
+            chain,
+            &context.system,
+        )?;
         self.shared.progress().checkpoint = self.tail.applied;
         Ok(())
     }
@@ -392,9 +393,7 @@ impl Run {
             .and_then(|(index, tail, _)| self.install(index, tail));
         if let Err(e) = installed {
             tracing::error!("{e}");
-            shared
-                .slot
-                .replace(State::Failed(format!("{what}; {e}")));
+            shared.slot.replace(State::Failed(format!("{what}; {e}")));
         }
     }
 

@@ -2,9 +2,7 @@
 
 use crate::journal::Journal;
 use crate::store::{Inner, encode};
-use crate::{
-    AppendError, DeleteError, EntryId, EntryState, Event, ReadError, ReleaseError, Store,
-};
+use crate::{AppendError, DeleteError, EntryId, EntryState, Event, ReadError, ReleaseError, Store};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

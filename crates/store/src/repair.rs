@@ -72,13 +72,11 @@ pub(crate) fn run(inner: &Inner, dir: &Path, recovery: &mut Recovery) -> Result<
         .read(|index| ids(index, EntryStateName::Releasing))
         .map_err(index)?;
     for entry in begun {
-        inner
-            .journal
-            .append_blocking(encode(Event::ReleaseFailed {
-                entry: entry.clone(),
-                reply: NO_OUTCOME.to_owned(),
-                unknown: true,
-            })?)?;
+        inner.journal.append_blocking(encode(Event::ReleaseFailed {
+            entry: entry.clone(),
+            reply: NO_OUTCOME.to_owned(),
+            unknown: true,
+        })?)?;
         tracing::warn!(%entry, "a release has no outcome");
         recovery.releases_unknown.push(entry);
     }

@@ -9,9 +9,9 @@ use crate::projector::Projector;
 use crate::release::Claims;
 use crate::space::Gauge;
 use crate::{
-    Answered, AppendError, Entry, EntryId, EntryState, Event, Filter, HeldEntry, HoldError, IdSource,
-    Judged, MailId, OpenError, Page, PageOf, ReadError, RebuildError, RebuildReport, Recovery,
-    RulesLoaded, Space, Status, VerdictRecord, open,
+    Answered, AppendError, Entry, EntryId, EntryState, Event, Filter, HeldEntry, HoldError,
+    IdSource, Judged, MailId, OpenError, Page, PageOf, ReadError, RebuildError, RebuildReport,
+    Recovery, RulesLoaded, Space, Status, VerdictRecord, open,
 };
 use policy::Policy;
 use std::path::PathBuf;

@@ -99,8 +99,8 @@ impl Walk {
         mut progress: impl FnMut(u64),
     ) -> Result<u64, VerifyError> {
         let path = self.path.join(name.to_string());
-        let mut reader = LineReader::open(&self.journal, name, from, u64::MAX)
-            .map_err(about(&path, None))?;
+        let mut reader =
+            LineReader::open(&self.journal, name, from, u64::MAX).map_err(about(&path, None))?;
         let mut at = from;
         if from == 0 {
             self.verified.segments += 1;
@@ -188,7 +188,9 @@ fn check_held(
     for (entry, (size, sha256)) in held {
         let path = root.join(Quarantine::path(entry));
         match quarantine.measure(entry) {
-            Ok((found_size, found)) if found_size == *size && found.eq_ignore_ascii_case(sha256) => {
+            Ok((found_size, found))
+                if found_size == *size && found.eq_ignore_ascii_case(sha256) =>
+            {
                 good += 1;
             }
             Ok(_) => {

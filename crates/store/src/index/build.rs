@@ -59,13 +59,27 @@ pub(crate) fn build(
         let checkpoint = checkpoint::read(sources.var).map_err(BuildError::Checkpoint)?;
         report.from_sidecars = from_sidecars(index, sources.quarantine)?;
         if let Some(checkpoint) = checkpoint {
-            read(index, sources, &mut tail, checkpoint.seq, &mut report, progress)?;
+            read(
+                index,
+                sources,
+                &mut tail,
+                checkpoint.seq,
+                &mut report,
+                progress,
+            )?;
             overlay(index, &checkpoint)?;
             tail.applied = checkpoint.seq;
             tail.chain = Some(checkpoint.chain);
         }
     }
-    read(index, sources, &mut tail, sources.seq, &mut report, progress)?;
+    read(
+        index,
+        sources,
+        &mut tail,
+        sources.seq,
+        &mut report,
+        progress,
+    )?;
     let counts = index.counts()?;
     report.verdicts = counts.verdicts;
     report.entries = counts.entries;

@@ -165,9 +165,7 @@ impl Index {
     }
 
     /// All policies with their digests.
-    pub(crate) fn policies(
-        &self,
-    ) -> impl Iterator<Item = Result<(String, Policy), Damaged>> {
+    pub(crate) fn policies(&self) -> impl Iterator<Item = Result<(String, Policy), Damaged>> {
         self.db.scan_prefix(b"p").map(|pair| read(&pair?.1))
     }
 
@@ -178,9 +176,7 @@ impl Index {
     }
 
     /// All sets of rules with their digests.
-    pub(crate) fn all_rules(
-        &self,
-    ) -> impl Iterator<Item = Result<(String, RulesLoaded), Damaged>> {
+    pub(crate) fn all_rules(&self) -> impl Iterator<Item = Result<(String, RulesLoaded), Damaged>> {
         self.db.scan_prefix(b"r").map(|pair| read(&pair?.1))
     }
 

@@ -3,7 +3,9 @@
 use super::keys::{self, By, ENTRY_PLACE, MAIL_PLACE};
 use super::terms::{self, Whom};
 use super::{Damaged, Index, Row};
-use crate::{Cursor, Entry, EntryStateName, Filter, HeldEntry, Judged, MailId, Page, PageOf, VerdictRecord};
+use crate::{
+    Cursor, Entry, EntryStateName, Filter, HeldEntry, Judged, MailId, Page, PageOf, VerdictRecord,
+};
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
@@ -299,9 +301,9 @@ impl<'f> Wanted<'f> {
         match (term, by_state) {
             (Some((by, key)), _) => keys::mails_by(by, &key),
             (None, Some(by_state)) => by_state,
-            (None, None) => common().map_or_else(keys::all_mails, |(by, key)| {
-                keys::mails_by(by, &key)
-            }),
+            (None, None) => {
+                common().map_or_else(keys::all_mails, |(by, key)| keys::mails_by(by, &key))
+            }
         }
     }
 
@@ -323,7 +325,9 @@ impl<'f> Wanted<'f> {
             && f.id.as_ref().is_none_or(|id| record.id == *id)
             && self.sender.as_ref().is_none_or(is_sender)
             && self.rcpt.as_ref().is_none_or(is_rcpt)
-            && f.tenant.as_ref().is_none_or(|t| any_group(&|v| v.tenant == *t))
+            && f.tenant
+                .as_ref()
+                .is_none_or(|t| any_group(&|v| v.tenant == *t))
             && f.action.is_none_or(|a| any_group(&|v| v.action == a))
             && self.content(record)
     }
@@ -352,7 +356,9 @@ impl<'f> Wanted<'f> {
             .map(|g| &g.verdict);
         let is_verdict = |test: &dyn Fn(&policy::Verdict) -> bool| verdict.is_some_and(test);
         sender
-            && f.tenant.as_ref().is_none_or(|t| is_verdict(&|v| v.tenant == *t))
+            && f.tenant
+                .as_ref()
+                .is_none_or(|t| is_verdict(&|v| v.tenant == *t))
             && f.action.is_none_or(|a| is_verdict(&|v| v.action == a))
             && self.content(record)
     }
@@ -361,7 +367,10 @@ impl<'f> Wanted<'f> {
         let f = self.filter;
         let has_sha = |sha: &String| {
             record.sha256.eq_ignore_ascii_case(sha)
-                || record.artifacts.iter().any(|a| a.sha256.eq_ignore_ascii_case(sha))
+                || record
+                    .artifacts
+                    .iter()
+                    .any(|a| a.sha256.eq_ignore_ascii_case(sha))
         };
         let message_id = record.message_id.as_deref().map(terms::bare_message_id);
         f.rule

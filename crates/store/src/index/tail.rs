@@ -23,10 +23,7 @@ pub(crate) enum TailError {
     Index(Damaged),
     /// A segment cannot be read.
     #[error("journal {segment}: {source}")]
-    Journal {
-        segment: String,
-        source: io::Error,
-    },
+    Journal { segment: String, source: io::Error },
 }
 
 impl From<Damaged> for TailError {

@@ -197,6 +197,8 @@ struct Queue {
 struct Waiting {
     requests: VecDeque<Request>,
     closed: bool,
+    #[cfg(test)]
+    taken: usize,
 }
 
 impl Queue {
@@ -223,6 +225,10 @@ impl Queue {
         {
             bytes += request.payload.len();
             group.push(request);
+        }
+        #[cfg(test)]
+        {
+            waiting.taken += group.len();
         }
         (!group.is_empty()).then_some(group)
     }
@@ -342,5 +348,18 @@ impl Writer {
         }
         self.durable.state().failed = Some(what.clone());
         AppendError::Failed { what }
+    }
+}
+
+#[cfg(test)]
+impl Journal {
+    /// Events that wait for the writer.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.waiting().requests.len()
+    }
+
+    /// Events that the writer took.
+    pub(crate) fn taken(&self) -> usize {
+        self.queue.waiting().taken
     }
 }
