@@ -3,7 +3,7 @@
 use super::{Setup, clean, eventually};
 use anyhow::Result;
 
-/// Counts to a number that takes seconds, whenever a mail says so; below the scan timeout.
+/// Counts to a number that takes seconds, whenever a mail says so.
 const RULE: &str = r#"
 rule takes_its_time {
     meta:
@@ -13,13 +13,14 @@ rule takes_its_time {
     strings:
         $wish = "X-Wish: take your time"
     condition:
-        $wish and for all i in (0..40000) : ( for all j in (0..20000) : ( i + j >= 0 ) )
+        $wish and for all i in (0..40000) : ( for all j in (0..100000) : ( i + j >= 0 ) )
 }
 "#;
 
 /// A daemon with the rule.
 pub(crate) fn setup() -> Setup {
-    Setup::default().rule("raw/slow.yar", RULE)
+    // Far above what the rule needs, so that nothing but the test ends its scan.
+    Setup::default().rule("raw/slow.yar", RULE).set("workers.scan_timeout", "\"50s\"")
 }
 
 /// A clean mail that takes seconds.
