@@ -201,3 +201,12 @@ impl Index {
 fn read<T: DeserializeOwned>(value: &[u8]) -> Result<T, Damaged> {
     serde_json::from_slice(value).map_err(|e| Damaged(format!("a value cannot be read: {e}")))
 }
+
+#[cfg(test)]
+impl Index {
+    pub(crate) fn set_schema(&self, schema: u32) {
+        let value = serde_json::to_vec(&schema).expect("a number");
+        self.db.insert(keys::META_SCHEMA, value).expect("inserted");
+        self.flush().expect("flushed");
+    }
+}

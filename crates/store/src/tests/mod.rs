@@ -4,7 +4,6 @@ mod faults;
 mod files;
 mod find;
 mod ids;
-mod index;
 mod journal;
 mod release;
 mod restart;
