@@ -257,8 +257,10 @@ file_types! {
     Media = "media", Other;
     /// Encrypted with OpenPGP.
     Pgp = "pgp", Other;
-    /// A signature or certificate.
+    /// S/MIME content, signed or encrypted, with the content inside.
     Pkcs7 = "pkcs7", Other;
+    /// A detached signature, or a certificate.
+    Signature = "signature", Other;
     /// SQLite database.
     Sqlite = "sqlite", Other;
 }

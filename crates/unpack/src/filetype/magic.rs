@@ -8,6 +8,13 @@ use crate::formats::zip;
 /// A PDF reader looks for the header this far into a file.
 const PDF_HEADER_WITHIN: usize = 1024;
 
+/// The object identifier of PKCS #7 content follows the outermost header.
+const OBJECT_IDENTIFIER_WITHIN: usize = 32;
+/// 1.2.840.113549.1.7.3, enveloped data.
+const ENVELOPED: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03";
+/// 1.2.840.113549.1.9.16.1.23, authenticated enveloped data.
+const AUTH_ENVELOPED: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x17";
+
 /// Magic at the very beginning. The longest comes first where one is the beginning of another.
 const PREFIXES: &[(&[u8], FileType)] = &[
     (b"PK\x03\x04", FileType::Zip),
@@ -86,7 +93,7 @@ const PREFIXES: &[(&[u8], FileType)] = &[
     (b"wOF2", FileType::Font),
     (b"-----BEGIN PGP MESSAGE", FileType::Pgp),
     (b"-----BEGIN PKCS7", FileType::Pkcs7),
-    (b"-----BEGIN CERTIFICATE", FileType::Pkcs7),
+    (b"-----BEGIN CERTIFICATE", FileType::Signature),
     (b"#@~^", FileType::EncodedScript),
 ];
 
@@ -169,18 +176,33 @@ fn structured(bytes: &[u8]) -> Option<FileType> {
         // A bitmap has two reserved words of zero; "BM" alone begins many a text.
         [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Some(FileType::Bmp),
         [0, 0, 1 | 2, 0, count, 0, _, _, _, 0, ..] if *count > 0 => Some(FileType::Ico),
-        // DER: a SEQUENCE that begins with the object identifier of PKCS #7.
-        [0x30, 0x80..=0x84, rest @ ..]
-            if memmem::find(
-                rest.get(..24).unwrap_or(rest),
-                b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07",
-            )
-            .is_some() =>
-        {
-            Some(FileType::Pkcs7)
-        }
+        [0x30, ..] => pkcs7_kind(bytes),
         _ => None,
     }
+}
+
+/// PKCS #7, which is CMS (RFC 5652), in DER or BER: a SEQUENCE that begins with an object identifier of it.
+fn pkcs7_kind(bytes: &[u8]) -> Option<FileType> {
+    /// 1.2.840.113549.1.7, to which the kind of content is appended.
+    const PKCS7: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07";
+    const SIGNED: u8 = 2;
+    /// Version and digest algorithms stand before what is said about the content.
+    const CONTENT_WITHIN: usize = 512;
+    let head = bytes.get(..OBJECT_IDENTIFIER_WITHIN).unwrap_or(bytes);
+    if memmem::find(head, AUTH_ENVELOPED).is_some() {
+        return Some(FileType::Pkcs7);
+    }
+    let kind_at = memmem::find(head, PKCS7)? + PKCS7.len();
+    let (kind, rest) = bytes.get(kind_at..)?.split_first()?;
+    let rest = rest.get(..CONTENT_WITHIN).unwrap_or(rest);
+    // A detached signature names the kind of content and has none; else it follows in a context tag.
+    let content = memmem::find(rest, PKCS7).and_then(|at| rest.get(at + PKCS7.len() + 1));
+    let detached = *kind == SIGNED && content != Some(&0xa0);
+    Some(if detached {
+        FileType::Signature
+    } else {
+        FileType::Pkcs7
+    })
 }
 
 /// Magic at the end: readers of these formats look there first, whatever stands before.
@@ -206,6 +228,14 @@ fn mz_kind(bytes: &[u8]) -> FileType {
         Some([b'P', b'E', 0, 0, ..] | [b'N' | b'L', b'E' | b'X', ..]) => FileType::Pe,
         _ => FileType::Mz,
     }
+}
+
+/// Whether PKCS #7 content is enveloped.
+pub(super) fn pkcs7_is_encrypted(bytes: &[u8]) -> bool {
+    let head = bytes.get(..OBJECT_IDENTIFIER_WITHIN).unwrap_or(bytes);
+    [ENVELOPED, AUTH_ENVELOPED]
+        .iter()
+        .any(|kind| memmem::find(head, kind).is_some())
 }
 
 /// Whether the main header of a RAR archive says that all headers are encrypted.

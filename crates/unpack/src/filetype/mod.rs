@@ -26,6 +26,7 @@ pub(crate) fn is_encrypted(file_type: FileType, bytes: &[u8]) -> bool {
     match file_type {
         FileType::OfficeEncrypted | FileType::Pgp => true,
         FileType::Pdf => memchr::memmem::find(bytes, b"/Encrypt").is_some(),
+        FileType::Pkcs7 => magic::pkcs7_is_encrypted(bytes),
         FileType::Rar => magic::rar_is_encrypted(bytes),
         _ => false,
     }

@@ -136,3 +136,34 @@ fn compound_files_are_typed_by_their_streams() {
         );
     }
 }
+
+#[test]
+fn signatures_are_told_from_signed_and_from_encrypted_content() {
+    const OID: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07";
+    let signed = |content: &[u8]| {
+        let parts = [
+            b"\x30\x80",
+            OID,
+            b"\x02\xa0\x80\x30\x80\x02\x01\x01\x31\x00\x30\x80",
+            OID,
+            b"\x01",
+            content,
+        ];
+        parts.concat()
+    };
+    for (bytes, expected, encrypted) in [
+        (signed(b"\0\0"), "signature", false),
+        (signed(b"\xa0\x80\x24\x80"), "pkcs7", false),
+        (
+            [b"\x30\x82\x01\x02", OID, b"\x03\xa0"].concat(),
+            "pkcs7",
+            true,
+        ),
+    ] {
+        let found = detect(&bytes, &[]);
+        assert_eq!(
+            (found.name(), is_encrypted(found, &bytes)),
+            (expected, encrypted)
+        );
+    }
+}

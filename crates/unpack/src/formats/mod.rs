@@ -12,6 +12,7 @@ use crate::opened::{Opened, Source};
 pub(crate) type Open = fn(Source<'_>, &mut Opened<'_, '_>);
 
 /// What is done with content of a type.
+#[derive(Clone, Copy)]
 pub(crate) enum Format {
     /// Has members; counts as a level of archives.
     Archive(Open),

@@ -12,6 +12,27 @@ pub(crate) struct Nest {
     pub(crate) mails: usize,
 }
 
+impl Nest {
+    pub(super) fn into_archive(self) -> Nest {
+        Nest {
+            archives: self.archives + 1,
+            ..self
+        }
+    }
+
+    pub(super) fn into_mail(self) -> Nest {
+        Nest {
+            mails: self.mails + 1,
+            ..self
+        }
+    }
+
+    /// Whether what was opened here was opened at least as far as it would be there.
+    pub(super) fn covers(self, there: Nest) -> bool {
+        self.archives <= there.archives && self.mails <= there.mails
+    }
+}
+
 /// Something that becomes an artifact.
 pub(crate) struct Item<'b> {
     pub(crate) path: String,
@@ -61,9 +82,11 @@ impl<'b> Content<'b> {
 
 /// The type by content. What a mail program shows as text is text to its reader: only there does the declared
 /// kind count.
-pub(super) fn type_of(content: Content<'_>, names: &[String]) -> FileType {
+pub(super) fn type_of(content: Content<'_>, names: &[String], coverage: Coverage) -> FileType {
     let found = filetype::detect(content.bytes, names);
     match (content.declared, found) {
+        // Not empty: not read.
+        (_, FileType::Empty) if coverage != Coverage::Full => FileType::Data,
         (Declared::Mail, FileType::Text | FileType::Data | FileType::Empty) => FileType::Eml,
         (Declared::Html, FileType::Text | FileType::Xml) => FileType::Html,
         // A forwarded mail quoted in a body begins with header fields, too.

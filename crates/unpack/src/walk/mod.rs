@@ -78,7 +78,7 @@ impl<'s> Walk<'s> {
         let bytes = content.bytes;
         let digest: [u8; 32] = Sha256::digest(bytes).into();
         let names: Vec<String> = names.iter().map(|name| bounded(name)).collect();
-        let file_type = type_of(content, &names);
+        let file_type = type_of(content, &names, coverage);
         let index = self.out.artifacts.len();
         self.out.artifacts.push(Artifact {
             path,
@@ -123,63 +123,36 @@ impl<'s> Walk<'s> {
         digest: [u8; 32],
         nest: Nest,
     ) {
-        let bytes = content.bytes;
+        let by_type = formats::of(file_type);
         let format = match content.declared {
             Declared::Mail => Format::Mail(formats::mail::open),
-            Declared::Html => match formats::of(file_type) {
-                Format::Archive(open) => Format::Archive(open),
-                Format::Unsupported => {
-                    self.note(index, Coverage::Unsupported, "not opened");
-                    Format::Document(formats::html::open)
-                }
-                _ => Format::Document(formats::html::open),
-            },
-            _ => formats::of(file_type),
+            Declared::Html if !matches!(by_type, Format::Archive(_)) => {
+                Format::Document(formats::html::open)
+            }
+            _ => by_type,
         };
         match format {
-            Format::Leaf => {}
-            Format::Unsupported => self.note(index, Coverage::Unsupported, "not opened"),
+            Format::Leaf | Format::Unsupported => {}
             Format::Document(open) => self.enter(index, open, content, nest),
             Format::Archive(open) => {
-                let inner = Nest {
-                    archives: nest.archives + 1,
-                    ..nest
-                };
-                if inner.archives > self.limits.depth {
-                    let detail = format!("depth {}", self.limits.depth);
-                    self.note(index, Coverage::OverLimit, &detail);
-                } else {
-                    self.enter_once(index, open, content, digest, inner);
-                }
-                return;
+                self.descend(index, open, content, digest, nest.into_archive());
             }
-            Format::Mail(open) => {
-                let inner = Nest {
-                    mails: nest.mails + 1,
-                    ..nest
-                };
-                if inner.mails > self.limits.mail_depth {
-                    let detail = format!("mail-depth {}", self.limits.mail_depth);
-                    self.note(index, Coverage::OverLimit, &detail);
-                } else {
-                    self.enter_once(index, open, content, digest, inner);
-                }
-                return;
-            }
+            Format::Mail(open) => self.descend(index, open, content, digest, nest.into_mail()),
+        }
+        if matches!(by_type, Format::Unsupported) {
+            self.note(index, Coverage::Unsupported, "not opened");
         }
         // Programs with an archive behind them, pictures that are archives as well: whoever opens them as an
         // archive reads from the end.
-        if formats::zip::has_directory(bytes) && nest.archives < self.limits.depth {
-            let inner = Nest {
-                archives: nest.archives + 1,
-                ..nest
-            };
-            self.enter(index, formats::zip::open, content, inner);
+        if formats::zip::is_behind(file_type, content.bytes) {
+            self.note(index, Coverage::Full, "also a zip");
+            let open = formats::zip::open_behind;
+            self.descend(index, open, content, digest, nest.into_archive());
         }
     }
 
-    /// Opens a container, unless the same content was opened before.
-    fn enter_once(
+    /// Opens a container one level further down, unless that is too deep or the same content was opened before.
+    fn descend(
         &mut self,
         index: usize,
         open: Open,
@@ -187,26 +160,24 @@ impl<'s> Walk<'s> {
         digest: [u8; 32],
         nest: Nest,
     ) {
+        if nest.archives > self.limits.depth {
+            let detail = format!("depth {}", self.limits.depth);
+            return self.note(index, Coverage::OverLimit, &detail);
+        }
+        if nest.mails > self.limits.mail_depth {
+            let detail = format!("mail-depth {}", self.limits.mail_depth);
+            return self.note(index, Coverage::OverLimit, &detail);
+        }
         match self.known.get(&digest) {
-            Some(known) if known.open => {
-                self.note(index, Coverage::OverLimit, "contains itself");
-                return;
+            // The same mail in itself is another view of an ambiguous one; an archive in itself is a trap.
+            Some(known)
+                if known.open && known.index != index && nest.archives > known.nest.archives =>
+            {
+                return self.note(index, Coverage::OverLimit, "contains itself");
             }
             // What was opened at a lesser depth was opened at least as far.
-            Some(known)
-                if known.nest.archives <= nest.archives && known.nest.mails <= nest.mails =>
-            {
-                let first = self.artifact(known.index);
-                let (coverage, encrypted, detail) = (
-                    first.coverage,
-                    first.encrypted,
-                    format!("same content as {}", first.path),
-                );
-                self.note(index, coverage, &detail);
-                if encrypted {
-                    self.mark_encrypted(index);
-                }
-                return;
+            Some(known) if known.index != index && known.nest.covers(nest) => {
+                return self.same_content(index, known.index);
             }
             _ => {}
         }
@@ -221,6 +192,17 @@ impl<'s> Walk<'s> {
         self.enter(index, open, content, nest);
         if let Some(known) = self.known.get_mut(&digest) {
             known.open = false;
+        }
+    }
+
+    /// Another artifact has the same content: what was found there is not listed again.
+    fn same_content(&mut self, index: usize, first: usize) {
+        let first = self.artifact(first);
+        let (coverage, encrypted) = (first.coverage, first.encrypted);
+        let detail = format!("same content as {}", first.path);
+        self.note(index, coverage, &detail);
+        if encrypted {
+            self.mark_encrypted(index);
         }
     }
 

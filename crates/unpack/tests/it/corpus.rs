@@ -72,3 +72,62 @@ fn files(root: &Path) -> Vec<PathBuf> {
     found.sort();
     found
 }
+
+/// Every URL that the vectors expect in a piece of HTML stands among its references or in its text. Comparing
+/// canonical forms is not this crate's business, so that only host and path are looked for.
+#[test]
+fn references_of_the_shared_vectors_are_found() {
+    let Some(path) = shared("vectors/url_obfuscation.csv") else {
+        return;
+    };
+    let text = fs::read_to_string(path).unwrap();
+    let mut missing = Vec::new();
+    let mut seen_rows = 0;
+    for row in csv(&text).iter().filter(|row| row[0] == "html") {
+        seen_rows += 1;
+        let html = row[1].replace("\\n", "\n").replace("\\\\", "\\");
+        let mail = format!("Content-Type: text/html; charset=utf-8\r\n\r\n{html}");
+        let seen = Seen::of_mail(mail.as_bytes(), &Limits::default());
+        let mut haystack: String = seen
+            .unpacked
+            .references
+            .iter()
+            .map(|reference| format!("{} ", reference.raw))
+            .collect();
+        haystack.push_str(&seen.unpacked.text);
+        haystack.retain(|c| !matches!(c, '\n' | '\u{200b}'));
+        for url in row[2].split(" | ").filter(|url| !url.is_empty()) {
+            let wanted = url
+                .split_once("//")
+                .map_or(url, |(_, rest)| rest)
+                .trim_end_matches('/');
+            let relative = wanted.rsplit('/').next().unwrap_or(wanted);
+            if !haystack.contains(wanted) && !haystack.contains(relative) {
+                missing.push(format!("{html}: no {url} in {haystack}"));
+            }
+        }
+    }
+    assert_eq!(seen_rows, 34);
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+/// The rows below the heading.
+fn csv(text: &str) -> Vec<Vec<String>> {
+    let (mut rows, mut row, mut cell, mut quoted) = (Vec::new(), Vec::new(), String::new(), false);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => cell.extend(chars.next()),
+            '"' => quoted = !quoted,
+            ',' if !quoted => row.push(std::mem::take(&mut cell)),
+            '\n' if !quoted => {
+                row.push(std::mem::take(&mut cell));
+                rows.push(std::mem::take(&mut row));
+            }
+            '\r' if !quoted => {}
+            c => cell.push(c),
+        }
+    }
+    rows.remove(0);
+    rows
+}

@@ -53,6 +53,22 @@ pub(super) fn locate(bytes: &[u8]) -> impl Iterator<Item = Directory> {
     found.into_iter()
 }
 
+/// Whether the content ends exactly where an end record with its comment does.
+pub(super) fn ends_in_end_record(bytes: &[u8]) -> bool {
+    let from = bytes.len().saturating_sub(END_WITHIN);
+    let tail = bytes.get(from..).unwrap_or_default();
+    memmem::rfind_iter(tail, END_SIGNATURE)
+        .take(MAX_ENDS)
+        .any(|at| {
+            let comment = tail
+                .get(at..)
+                .and_then(|record| u16_at(record, 20))
+                .map(usize::from);
+            comment.is_some_and(|comment| at + 22 + comment == tail.len())
+                && at_end_record(bytes, from + at).next().is_some()
+        })
+}
+
 fn at_end_record(bytes: &[u8], at: usize) -> impl Iterator<Item = Directory> {
     let end = bytes
         .get(at..)

@@ -17,19 +17,43 @@ use memchr::memmem;
 
 use crate::artifact::{Coverage, Origin};
 use crate::capped::Packed;
+use crate::filetype::FileType;
+use crate::formats::{self, Format, Open};
 use crate::opened::{Opened, Source};
 use directory::Directory;
 use header::{Fields, Local};
+
+const OLE_SIGNATURE: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
 
 /// Whether the end of the content says that it is a zip, whatever its beginning says.
 pub(crate) fn has_directory(bytes: &[u8]) -> bool {
     directory::locate(bytes).next().is_some()
 }
 
+/// Whether there is a zip behind content of another type, which zip programs would open.
+pub(crate) fn is_behind(file_type: FileType, bytes: &[u8]) -> bool {
+    match formats::of(file_type) {
+        Format::Archive(open) if std::ptr::fn_addr_eq(open, self::open as Open) => false,
+        // Old Office documents have zips inside, in pieces, and they are no members of anything.
+        _ if bytes.starts_with(OLE_SIGNATURE) => directory::ends_in_end_record(bytes),
+        _ => has_directory(bytes),
+    }
+}
+
 pub(crate) fn open(source: Source<'_>, opened: &mut Opened<'_, '_>) {
+    read(source.bytes, opened, false);
+}
+
+/// Opens a zip behind other content. What is odd about it is the other content.
+pub(crate) fn open_behind(source: Source<'_>, opened: &mut Opened<'_, '_>) {
+    read(source.bytes, opened, true);
+}
+
+fn read(bytes: &[u8], opened: &mut Opened<'_, '_>, behind: bool) {
     let mut reader = Reader {
-        bytes: source.bytes,
+        bytes,
         opened,
+        behind,
         seen: HashMap::new(),
         read: Vec::new(),
         full: false,
@@ -42,6 +66,8 @@ pub(crate) fn open(source: Source<'_>, opened: &mut Opened<'_, '_>) {
 struct Reader<'b, 'o, 'w, 's> {
     bytes: &'b [u8],
     opened: &'o mut Opened<'w, 's>,
+    /// There is other content before.
+    behind: bool,
     /// Readings of members that were followed, and the directory that led there.
     seen: HashMap<Reading, usize>,
     /// Where local headers begin and their data ends, for members that were read.
@@ -68,8 +94,7 @@ impl Reader<'_, '_, '_, '_> {
             }
             found += 1;
             if found > 1 {
-                self.opened
-                    .note(Coverage::Damaged, "several central directories");
+                self.note("several central directories");
             }
             self.directory(&directory, found);
             if self.full {
@@ -77,7 +102,7 @@ impl Reader<'_, '_, '_, '_> {
             }
         }
         if found == 0 && !self.bytes.starts_with(header::END_SIGNATURE) {
-            self.opened.note(Coverage::Damaged, "no central directory");
+            self.note("no central directory");
         }
     }
 
@@ -91,10 +116,7 @@ impl Reader<'_, '_, '_, '_> {
                 .flatten()
                 .find_map(|at| Some((at, Local::read(self.bytes, at)?)));
             let Some((at, local)) = local else {
-                self.opened.note(
-                    Coverage::Damaged,
-                    "directory names a member that is not there",
-                );
+                self.note("directory names a member that is not there");
                 continue;
             };
             self.listed(at, &local, &fields, name, number);
@@ -106,10 +128,7 @@ impl Reader<'_, '_, '_, '_> {
             .declared_entries
             .is_some_and(|declared| declared != entries)
         {
-            self.opened.note(
-                Coverage::Damaged,
-                "directory has another number of entries than declared",
-            );
+            self.note("directory has another number of entries than declared");
         }
     }
 
@@ -137,8 +156,7 @@ impl Reader<'_, '_, '_, '_> {
         }
         let mut names = header::names(name, fields.extra_name.as_deref());
         if local.name != name {
-            self.opened
-                .note(Coverage::Damaged, "names of a member differ");
+            self.note("names of a member differ");
             for other in header::names(local.name, local.fields.extra_name.as_deref()) {
                 if !names.contains(&other) {
                     names.push(other);
@@ -147,14 +165,12 @@ impl Reader<'_, '_, '_, '_> {
         }
         let mut end = self.data(local, fields, names.clone());
         if !self.full && local.contradicts(fields) {
-            self.opened
-                .note(Coverage::Damaged, "headers of a member differ");
+            self.note("headers of a member differ");
             end = end.min(self.data(local, &local.fields, names));
         }
         // A streaming reader may see the end earlier, and what the directory hides behind it.
         if let Some(early) = local.end_before(self.bytes, end) {
-            self.opened
-                .note(Coverage::Damaged, "data of a member ends early");
+            self.note("data of a member ends early");
             end = early;
         }
         self.read.push((at, end));
@@ -195,8 +211,7 @@ impl Reader<'_, '_, '_, '_> {
 
     /// A member that only its local header names; answers where to look on.
     fn unlisted(&mut self, local: &Local<'_>) -> usize {
-        self.opened
-            .note(Coverage::Damaged, "member that the directory does not name");
+        self.note("member that the directory does not name");
         let names = header::names(local.name, local.fields.extra_name.as_deref());
         let end = self.data(local, &local.fields, names);
         // A declared end is believed when something of a zip follows; else the next header may be anywhere.
@@ -220,8 +235,7 @@ impl Reader<'_, '_, '_, '_> {
         };
         let end = local.data_at + data.len();
         if cut_off {
-            self.opened
-                .note(Coverage::Damaged, "data of a member is cut off");
+            self.note("data of a member is cut off");
         }
         if fields.is_encrypted() {
             self.full = !self
@@ -239,6 +253,12 @@ impl Reader<'_, '_, '_, '_> {
         end
     }
 
+    fn note(&mut self, detail: &str) {
+        if !self.behind {
+            self.opened.note(Coverage::Damaged, detail);
+        }
+    }
+
     /// Members that share bytes were read as often as they are named, within the ratio; it is noted.
     fn overlaps(&mut self) {
         self.read.sort_unstable();
@@ -247,7 +267,7 @@ impl Reader<'_, '_, '_, '_> {
             .windows(2)
             .any(|pair| matches!(pair, [(_, end), (start, _)] if end > start));
         if overlap {
-            self.opened.note(Coverage::Damaged, "members overlap");
+            self.note("members overlap");
         }
     }
 }
