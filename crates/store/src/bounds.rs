@@ -85,10 +85,11 @@ impl VerdictRecord {
             &mut client.name,
             &mut client.helo,
             &mut client.user,
-        ] {
-            if let Some(field) = field {
-                text("client", field, TEXT);
-            }
+        ]
+        .into_iter()
+        .flatten()
+        {
+            text("client", field, TEXT);
         }
         for artifact in &mut self.artifacts {
             text("artifact path", &mut artifact.path, TEXT);
@@ -96,10 +97,11 @@ impl VerdictRecord {
                 &mut artifact.name,
                 &mut artifact.declared,
                 &mut artifact.detail,
-            ] {
-                if let Some(field) = field {
-                    text("artifact", field, TEXT);
-                }
+            ]
+            .into_iter()
+            .flatten()
+            {
+                text("artifact", field, TEXT);
             }
         }
         for link in &mut self.links {

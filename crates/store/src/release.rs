@@ -72,7 +72,7 @@ impl Store {
         let (by, why) = (by.to_owned(), why.map(str::to_owned));
         tokio::task::spawn_blocking(move || delete(&inner, entry, by, why))
             .await
-            .unwrap_or_else(|_| Err(DeleteError::Read(ReadError::Closed)))
+            .unwrap_or(Err(DeleteError::Read(ReadError::Closed)))
     }
 }
 

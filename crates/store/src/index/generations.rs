@@ -38,7 +38,7 @@ pub(crate) fn open(
     for n in list(var)?.into_iter().rev() {
         let path = path(var, n);
         if found.index.is_some() {
-            std::fs::remove_dir_all(&path)?;
+            remove(&path)?;
             continue;
         }
         let opened = Index::open(&path, cache_bytes).and_then(|index| {
@@ -54,7 +54,7 @@ pub(crate) fn open(
             Ok((index, Err(Unusable::Unfinished))) => {
                 close(index);
                 found.why.get_or_insert("its build did not end".to_owned());
-                std::fs::remove_dir_all(&path)?;
+                remove(&path)?;
                 continue;
             }
             Ok((index, Err(Unusable::Other(why)))) => {
@@ -95,6 +95,15 @@ pub(crate) fn move_aside(var: &Path, n: u64, system: &System) -> io::Result<Stri
     let name = format!("index.broken-{}-{n}", time::compact(system.now()));
     std::fs::rename(path(var, n), var.join(&name))?;
     Ok(name)
+}
+
+/// Removes a generation that nobody needs any more.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an index is made from the journal, and holds no mail"
+)]
+pub(crate) fn remove(dir: &Path) -> io::Result<()> {
+    std::fs::remove_dir_all(dir)
 }
 
 /// The number of a generation.

@@ -11,6 +11,7 @@ pub(crate) mod query;
 pub(crate) mod slot;
 pub(crate) mod tail;
 pub(crate) mod terms;
+pub(crate) mod wanted;
 
 use crate::{Answered, Entry, EntryId, MailId, RulesLoaded, VerdictRecord};
 use policy::Policy;

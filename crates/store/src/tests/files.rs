@@ -142,7 +142,7 @@ fn an_orphan_is_adopted_with_all_that_its_sidecar_knows() {
     store.hold(&orphan, b"orphan").expect("held");
     store.close();
     let (store, recovery) = place.open();
-    assert_eq!(recovery.adopted, [entry.clone()]);
+    assert_eq!(recovery.adopted, std::slice::from_ref(&entry));
     let found = store.entry(&entry).expect("read").expect("there");
     assert!(found.held.recovered);
     assert_eq!(found.held.rcpts, orphan.rcpts);
@@ -164,7 +164,7 @@ fn an_orphan_without_its_sidecar_is_still_shown() {
     fs::write(eml(&place, &entry).with_extension("json"), "{").expect("written");
     store.close();
     let (store, recovery) = place.open();
-    assert_eq!(recovery.adopted, [entry.clone()]);
+    assert_eq!(recovery.adopted, std::slice::from_ref(&entry));
     assert_eq!(store.entry_message(&entry).expect("read"), b"orphan");
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{EntryStateName, PageOf};
 use proptest::prelude::*;
+use std::collections::HashMap;
 use std::sync::OnceLock;
 
 const MAILS: u64 = 10_000;
@@ -11,6 +12,9 @@ struct World {
     store: Store,
     all: Vec<Judged>,
     held: Vec<Entry>,
+    /// Places in `all`, and states of entries, by mail.
+    places: HashMap<MailId, usize>,
+    states: HashMap<MailId, Vec<EntryStateName>>,
     _place: Place,
 }
 
@@ -39,10 +43,19 @@ fn world() -> &'static World {
         let (all, held) = dump(&store);
         assert_eq!(all.len() as u64, MAILS);
         assert_eq!(held.len() as u64, MAILS.div_ceil(5) * 2);
+        let place_of = |(n, j): (usize, &Judged)| (j.record.id.clone(), n);
+        let places = all.iter().enumerate().map(place_of).collect();
+        let mut states: HashMap<MailId, Vec<EntryStateName>> = HashMap::new();
+        for entry in &held {
+            let own = states.entry(entry.held.entry.mail().clone()).or_default();
+            own.push(entry.state.name());
+        }
         World {
             store,
             all,
             held,
+            places,
+            states,
             _place: place,
         }
     })
@@ -58,21 +71,21 @@ fn events(n: u64, id: &MailId) -> Vec<Event> {
         "all@lists.example".into(),
     ];
     mail.subject = format!("Rechnung ÄÖ {}", n % 100);
-    mail.queue_id = (n % 2 == 0).then(|| format!("Q{}", n % 3000));
+    mail.queue_id = (n.is_multiple_of(2)).then(|| format!("Q{}", n % 3000));
     mail.message_id = Some(format!("m{}@x", n % 4000));
     mail.sha256 = sha256(&(n % 900).to_be_bytes());
     if let Some(link) = mail.links.first_mut() {
         link.host = format!("host{}.example", n % 60);
     }
     let entries = [id.entry(1), id.entry(2)];
-    let has_entries = n % 5 == 0;
+    let has_entries = n.is_multiple_of(5);
     mail.groups = (0..2)
         .map(|g: usize| {
             let mut group = mail.groups[0].clone();
             group.entry = has_entries.then(|| entries[g].clone());
             group.rcpts = vec![mail.rcpts[g].clone()];
             group.verdict.tenant = format!("tenant{}", (n + g as u64) % 4);
-            group.verdict.action = if n % 3 == 0 {
+            group.verdict.action = if n.is_multiple_of(3) {
                 Action::Tag
             } else {
                 Action::Quarantine
@@ -93,7 +106,7 @@ fn events(n: u64, id: &MailId) -> Vec<Event> {
         }
     }
     events.push(Event::Verdict(Box::new(mail)));
-    if n % 10 == 0 {
+    if n.is_multiple_of(10) {
         events.push(Event::Deleted {
             entry: entries[0].clone(),
             by: "uid 1".into(),
@@ -141,10 +154,8 @@ fn expected_mails<'w>(world: &'w World, f: &Filter) -> Vec<&'w Judged> {
             && is(&f.rcpt, |w| r.rcpts.iter().any(|a| whom(w, a)))
             && is(&f.tenant, |w| group(&|g| g.verdict.tenant == w))
             && f.action.is_none_or(|a| group(&|g| g.verdict.action == a))
-            && f.state.is_none_or(|s| {
-                let mut own = world.held.iter().filter(|e| e.held.entry.mail() == &r.id);
-                own.any(|e| e.state.name() == s)
-            })
+            && f.state
+                .is_none_or(|s| world.states.get(&r.id).is_some_and(|own| own.contains(&s)))
     };
     world.all.iter().filter(fits).collect()
 }
@@ -152,10 +163,10 @@ fn expected_mails<'w>(world: &'w World, f: &Filter) -> Vec<&'w Judged> {
 fn expected_entries<'w>(world: &'w World, f: &Filter) -> Vec<&'w Entry> {
     let fits = |e: &&Entry| {
         let id = &e.held.entry;
-        let judged = world.all.iter().find(|j| j.record.id == *id.mail());
-        let Some(r) = judged.map(|j| &j.record) else {
+        let Some(judged) = world.places.get(id.mail()).and_then(|n| world.all.get(*n)) else {
             return false;
         };
+        let r = &judged.record;
         let group = &r.groups[usize::from(id.group()) - 1];
         f.state.is_none_or(|s| e.state.name() == s)
             && matches_content(f, r)

@@ -1,5 +1,10 @@
 //! Tests of the store as a whole, and what they share.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests remove the index to see it come back"
+)]
+
 mod faults;
 mod files;
 mod find;

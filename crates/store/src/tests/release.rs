@@ -142,7 +142,7 @@ fn a_release_that_was_running_when_the_process_ended_is_unknown_after_the_start(
     );
     store.close();
     let (store, recovery) = place.open();
-    assert_eq!(recovery.releases_unknown, [entry.clone()]);
+    assert_eq!(recovery.releases_unknown, std::slice::from_ref(&entry));
     assert_eq!(state(&store, &entry), EntryState::Unknown);
     assert_eq!(store.status().held, 1);
     store.close();
