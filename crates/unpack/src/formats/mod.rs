@@ -30,16 +30,7 @@ pub(crate) enum Format {
 pub(crate) fn of(file_type: FileType) -> Format {
     use FileType as T;
     match file_type {
-        T::Apk
-        | T::Docx
-        | T::Jar
-        | T::Odf
-        | T::Pptx
-        | T::Vsdx
-        | T::Xlsb
-        | T::Xlsx
-        | T::Xps
-        | T::Zip => Format::Archive(zip::open),
+        zip if is_zip(zip) => Format::Archive(zip::open),
         T::Gzip => Format::Archive(gzip::open),
         T::Eml | T::Mht => Format::Mail(mail::open),
         T::Hta | T::Html | T::Svg => Format::Document(html::open),
@@ -84,4 +75,22 @@ pub(crate) fn of(file_type: FileType) -> Format {
         | T::Zstd => Format::Unsupported,
         _ => Format::Leaf,
     }
+}
+
+/// Whether content of this type is a zip by another name.
+pub(crate) fn is_zip(file_type: FileType) -> bool {
+    use FileType as T;
+    matches!(
+        file_type,
+        T::Apk
+            | T::Docx
+            | T::Jar
+            | T::Odf
+            | T::Pptx
+            | T::Vsdx
+            | T::Xlsb
+            | T::Xlsx
+            | T::Xps
+            | T::Zip
+    )
 }

@@ -12,6 +12,18 @@ const MAX_SENDERS: usize = 16;
 /// Defects kept of one mail, those of nested mails included. There are about 40 kinds.
 const MAX_DEFECTS: usize = 10_000;
 
+/// What holds for all parts of one mail.
+struct Around {
+    /// The artifact that the mail is, if it is one inside another.
+    parent: Option<usize>,
+    depth: u32,
+    attachment: bool,
+    nest: Nest,
+    shown: bool,
+    /// A bound that the parser reached, and that no artifact bears witness to yet.
+    limit: Option<String>,
+}
+
 impl Walk<'_> {
     /// A mail inside the mail: artifact `index`.
     pub(crate) fn nested_mail(
@@ -41,9 +53,16 @@ impl Walk<'_> {
         nest: Nest,
         shown: bool,
     ) {
-        let prefix = parent
-            .and_then(|index| self.out.artifacts.get(index))
-            .map(|parent| parent.path.clone());
+        let artifact = parent.map(|index| self.artifact(index));
+        let prefix = artifact.map(|artifact| artifact.path.clone());
+        let mut around = Around {
+            parent,
+            depth: artifact.map_or(0, |artifact| artifact.depth + 1),
+            attachment: artifact.is_some_and(|artifact| artifact.attachment),
+            nest,
+            shown,
+            limit: limit_of(&message.defects),
+        };
         self.defects(prefix.clone().unwrap_or_default(), &message.defects);
         for part in &message.parts {
             let path = match &prefix {
@@ -51,33 +70,24 @@ impl Walk<'_> {
                 None => part.path.clone(),
             };
             self.defects(path.clone(), &part.defects);
+            if around.limit.is_none() {
+                around.limit = limit_of(&part.defects);
+            }
             if part.kind == PartKind::Multipart && part.body.is_empty() {
                 continue;
             }
-            if !self.part(part, path, parent, nest, shown) {
+            if !self.part(part, path, &mut around) {
                 return;
             }
         }
     }
 
     /// One part and its other decodings. False when the files are used up.
-    fn part(
-        &mut self,
-        part: &Part<'_>,
-        path: String,
-        parent: Option<usize>,
-        nest: Nest,
-        shown: bool,
-    ) -> bool {
-        let (parent_depth, parent_attachment) = match parent {
-            Some(index) => {
-                let parent = self.artifact(index);
-                (Some(parent.depth), parent.attachment)
-            }
-            None => (None, false),
-        };
-        let attachment = parent_attachment || part.is_attachment();
-        let shown = shown && !attachment && matches!(part.role, PartRole::Body | PartRole::Inline);
+    fn part(&mut self, part: &Part<'_>, path: String, around: &mut Around) -> bool {
+        let attachment = around.attachment || part.is_attachment();
+        let shown =
+            around.shown && !attachment && matches!(part.role, PartRole::Body | PartRole::Inline);
+        let limit = around.limit.take();
         let text = part.text();
         let text = text.as_deref();
         let declared = match part.kind {
@@ -86,7 +96,6 @@ impl Walk<'_> {
             PartKind::Text => Declared::Text,
             PartKind::Multipart | PartKind::Other => Declared::Nothing,
         };
-        let depth = parent_depth.map_or(0, |depth| depth + 1);
         let names: Vec<String> = names_of(part);
         let alternatives = part
             .alternatives
@@ -100,8 +109,8 @@ impl Walk<'_> {
                 } else {
                     format!("{path}~{number}")
                 },
-                parent,
-                depth,
+                parent: around.parent,
+                depth: around.depth,
                 attachment,
                 names: names.clone(),
                 declared_type: Some(part.declared_type.clone()),
@@ -117,13 +126,13 @@ impl Walk<'_> {
                 },
                 coverage: Coverage::Full,
                 detail: String::new(),
-                nest,
+                nest: around.nest,
             };
-            if let Some(defect) = part.defects.iter().find(|defect| defect.bound().is_some()) {
+            if let Some(limit) = &limit {
                 item.coverage = Coverage::OverLimit;
-                item.detail = defect.to_string();
+                item.detail.clone_from(limit);
             }
-            if !self.admit_part(&mut item, parent) {
+            if !self.admit_part(&mut item, around.parent) {
                 return false;
             }
             self.item(item);
@@ -169,6 +178,11 @@ impl Walk<'_> {
                 detail: defect.to_string(),
             }));
     }
+}
+
+fn limit_of(defects: &[mail::Defect]) -> Option<String> {
+    let limit = defects.iter().find(|defect| defect.bound().is_some());
+    limit.map(ToString::to_string)
 }
 
 fn names_of(part: &Part<'_>) -> Vec<String> {

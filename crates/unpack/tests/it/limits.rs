@@ -339,3 +339,18 @@ fn unknown_limits_are_refused_and_missing_ones_have_defaults() {
     );
     assert!(serde_json::from_str::<Limits>(r#"{"file": 5}"#).is_err());
 }
+
+#[test]
+fn a_bound_of_the_mail_parser_shows_in_the_coverage() {
+    let mut limits = Limits::default();
+    limits.mail.message_bytes = 600;
+    let seen = Seen::of_mail(&mail_with(&[("a", &noise(1000))]), &limits);
+    assert_eq!(seen.worst(), Coverage::OverLimit, "{seen}");
+    limits.mail.message_bytes = 50 << 20;
+    limits.mail.parts = 2;
+    let seen = Seen::of_mail(
+        &mail_with(&[("a", b"a"), ("b", b"b"), ("c", b"c")]),
+        &limits,
+    );
+    assert_eq!(seen.worst(), Coverage::OverLimit, "{seen}");
+}

@@ -135,6 +135,8 @@ impl Extract {
         if let Some(document) = tag.get("srcdoc") {
             self.inner(document);
         }
+        // HTML elements end an SVG image that was left open (HTML Standard, section 13.2.6.5).
+        self.in_svg &= !is_block(name);
         let style = self.style(tag);
         let outside_hidden = self.elements.here().is_hidden();
         let hidden = self.elements.start(name, &style);

@@ -18,7 +18,7 @@ use memchr::memmem;
 use crate::artifact::{Coverage, Origin};
 use crate::capped::Packed;
 use crate::filetype::FileType;
-use crate::formats::{self, Format, Open};
+use crate::formats;
 use crate::opened::{Opened, Source};
 use directory::Directory;
 use header::{Fields, Local};
@@ -32,12 +32,14 @@ pub(crate) fn has_directory(bytes: &[u8]) -> bool {
 
 /// Whether there is a zip behind content of another type, which zip programs would open.
 pub(crate) fn is_behind(file_type: FileType, bytes: &[u8]) -> bool {
-    match formats::of(file_type) {
-        Format::Archive(open) if std::ptr::fn_addr_eq(open, self::open as Open) => false,
-        // Old Office documents have zips inside, in pieces, and they are no members of anything.
-        _ if bytes.starts_with(OLE_SIGNATURE) => directory::ends_in_end_record(bytes),
-        _ => has_directory(bytes),
+    if formats::is_zip(file_type) {
+        return false;
     }
+    // Old Office documents have zips inside, in pieces, and they are no members of anything.
+    if bytes.starts_with(OLE_SIGNATURE) {
+        return directory::ends_in_end_record(bytes);
+    }
+    has_directory(bytes)
 }
 
 pub(crate) fn open(source: Source<'_>, opened: &mut Opened<'_, '_>) {
