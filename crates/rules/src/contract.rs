@@ -293,6 +293,11 @@ pub(crate) fn listed(words: &[&str]) -> String {
     words.join(", ")
 }
 
+/// What strangers wrote, made fit for a table.
 fn shorten(text: &str) -> String {
-    text.trim().chars().take(MAX_DESCRIPTION).collect()
+    let printable = text
+        .trim()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c });
+    printable.take(MAX_DESCRIPTION).collect()
 }

@@ -31,12 +31,24 @@ pub(crate) fn with_facts<T>(facts: &Mail, scan: impl FnOnce() -> T) -> T {
             FACTS.with_borrow_mut(|current| *current = Mail::new());
         }
     }
-    FACTS.with_borrow_mut(|current| *current = facts.clone());
+    FACTS.with_borrow_mut(|current| *current = asked_for(facts));
     let _forget = Forget;
     scan()
 }
 
-/// Number of defects with this code is not zero.
+/// The facts that functions answer from: of the many others, no copy is made.
+fn asked_for(facts: &Mail) -> Mail {
+    Mail {
+        links: facts.links.clone(),
+        parts: facts.parts.clone(),
+        part: facts.part.clone(),
+        defects: facts.defects.clone(),
+        failures: facts.failures.clone(),
+        ..Mail::default()
+    }
+}
+
+/// Some defect has this code.
 #[module_export]
 fn has_defect(ctx: &ScanContext, code: RuntimeString) -> bool {
     let code = code.as_bstr(ctx).as_bytes();

@@ -218,41 +218,49 @@ impl Walk<'_> {
             let message = format!("{path}: more than {} rule files", self.options.max_files);
             return self.refuse(place, path, &message, "raise the limit or remove files");
         }
-        let limit = self.options.max_file_bytes;
-        let text = match read_limited(&entry.path, limit) {
-            Ok(Some(bytes)) => match String::from_utf8(bytes) {
-                Ok(text) => text,
-                // Old public sets are full of Latin-1 comments and names.
-                Err(error) if place == Place::Vendor => error
-                    .into_bytes()
-                    .iter()
-                    .map(|&byte| char::from(byte))
-                    .collect(),
-                Err(error) => {
-                    let offset = error.utf8_error().valid_up_to();
-                    let message = format!("{path}: byte {offset} is not UTF-8");
-                    return self.error(path, &message, "save the file as UTF-8");
-                }
-            },
-            Ok(None) => {
-                let message = format!("{path}: larger than {limit} bytes");
-                return self.refuse(place, path, &message, "split the file");
-            }
-            Err(error) => return self.refuse(place, path, &format!("{path}: {error}"), ""),
+        let Some(bytes) = self.read(path, place, &entry.path) else {
+            return;
         };
-        self.total = self.total.saturating_add(text.len() as u64);
+        self.total = self.total.saturating_add(bytes.len() as u64);
         if self.total > self.options.max_total_bytes {
-            let message = format!(
-                "{path}: all rules together exceed {} bytes",
-                self.options.max_total_bytes
-            );
+            let limit = self.options.max_total_bytes;
+            let message = format!("{path}: all rules together exceed {limit} bytes");
             return self.refuse(place, path, &message, "remove sets that are not needed");
         }
-        self.found.sources.push(Source {
-            place,
-            path: path.to_owned(),
-            text,
-        });
+        if let Some(text) = self.decode(path, place, bytes) {
+            let path = path.to_owned();
+            self.found.sources.push(Source { place, path, text });
+        }
+    }
+
+    fn read(&mut self, path: &str, place: Place, full: &Path) -> Option<Vec<u8>> {
+        let limit = self.options.max_file_bytes;
+        match read_limited(full, limit) {
+            Ok(Some(bytes)) => return Some(bytes),
+            Ok(None) => {
+                let message = format!("{path}: larger than {limit} bytes");
+                self.refuse(place, path, &message, "split the file");
+            }
+            Err(error) => self.refuse(place, path, &format!("{path}: {error}"), ""),
+        }
+        None
+    }
+
+    fn decode(&mut self, path: &str, place: Place, bytes: Vec<u8>) -> Option<String> {
+        let error = match String::from_utf8(bytes) {
+            Ok(text) => return Some(text),
+            Err(error) => error,
+        };
+        let offset = error.utf8_error().valid_up_to();
+        let message = format!("{path}: byte {offset} is not UTF-8");
+        if place != Place::Vendor {
+            self.error(path, &message, "save the file as UTF-8");
+            return None;
+        }
+        // Old public sets have Latin-1 in comments and names of authors.
+        self.warning(path, &format!("{message}; the file was read as Latin-1"));
+        let bytes = error.into_bytes();
+        Some(bytes.iter().map(|&byte| char::from(byte)).collect())
     }
 
     /// The entries of a directory in order, without hidden files and what editors leave behind.

@@ -23,12 +23,12 @@ fn hits(rules: &RuleSet, data: &[u8], externals: &Externals<'_>) -> Vec<String> 
 fn rules_without_our_meta_load_in_shadow_and_count_nothing() {
     let rules = load(&[(
         "vendor/acme/apt.yar",
-        "rule APT_Thing : tag { meta: description = \"Thing\" score = 95 author = \"A\" \
+        "rule APT_Thing : tag { meta: description = \"Th\\x1bing\" score = 95 author = \"A\" \
          category = 5 strings: $a = \"thing\" condition: $a }",
     )]);
     let info = &rules.rules()[0];
     assert_eq!((info.score, info.stage), (0, Stage::Shadow));
-    assert_eq!(info.description, "Thing");
+    assert_eq!(info.description, "Th ing", "no control characters");
     assert_eq!(info.author.as_deref(), Some("A"));
     assert_eq!(info.namespace, "vendor/acme/apt.yar");
     let mut scanners = Scanners::new(&rules, &ScanOptions::default());
@@ -206,11 +206,15 @@ fn a_file_in_latin1_is_read() {
     let dir = directory(&[("vendor/old/l.yar", "")]);
     std::fs::write(
         dir.path().join("vendor/old/l.yar"),
-        b"// \xe9\nrule l { condition: true }",
+        b"// \xe9\nrule l { condition: filesize >= 0 }",
     )
     .expect("file");
     let rules = RuleSet::load(dir.path(), &LoadOptions::default()).expect("loads");
     assert_eq!(rules.rules()[0].line, 2);
+    let [warning] = rules.warnings() else {
+        panic!("{:?}", rules.warnings())
+    };
+    assert!(warning.message.ends_with("read as Latin-1"), "{warning}");
 }
 
 #[test]
