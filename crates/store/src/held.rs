@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Octets of the largest sidecar that is read: a verdict record, see the bound on journal payloads.
 const MAX_SIDECAR: u64 = 17 << 20;
@@ -20,6 +20,8 @@ const MAX_SIDECAR: u64 = 17 << 20;
 pub(crate) struct Quarantine {
     root: OwnedFd,
     system: System,
+    /// The last day whose directory is known to be durable. A mail of another day costs some syncs.
+    durable_day: Mutex<Option<[String; 3]>>,
 }
 
 /// What a file of the quarantine is by its name.
@@ -34,7 +36,11 @@ pub(crate) enum Kind {
 
 impl Quarantine {
     pub(crate) fn new(root: OwnedFd, system: System) -> Quarantine {
-        Quarantine { root, system }
+        Quarantine {
+            root,
+            system,
+            durable_day: Mutex::default(),
+        }
     }
 
     /// Makes a mail durable. When this returns, message and sidecar have their names on disk.
@@ -229,9 +235,19 @@ impl Writing<'_> {
     }
 
     fn make_dirs(&self) -> io::Result<OwnedFd> {
-        let mut dir = self.quarantine.root.try_clone()?;
-        for part in day_path(self.entry) {
-            dir = self.quarantine.system.make_dir(&dir, &part)?;
+        let quarantine = self.quarantine;
+        let day = day_path(self.entry);
+        let durable = quarantine.durable_day.lock();
+        let known = durable.is_ok_and(|known| known.as_ref() == Some(&day));
+        if known && let Some(dir) = quarantine.dir(self.entry)? {
+            return Ok(dir);
+        }
+        let mut dir = quarantine.root.try_clone()?;
+        for part in &day {
+            dir = quarantine.system.make_dir(&dir, part)?;
+        }
+        if let Ok(mut durable) = quarantine.durable_day.lock() {
+            *durable = Some(day);
         }
         Ok(dir)
     }

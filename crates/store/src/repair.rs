@@ -22,6 +22,8 @@ struct Plan {
     adopt: Vec<EntryId>,
     finish: Vec<EntryId>,
     remove: Vec<Vec<String>>,
+    /// Messages of entries that wait.
+    waiting: u64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -50,13 +52,13 @@ pub(crate) fn run(inner: &Inner, dir: &Path, recovery: &mut Recovery) -> Result<
         inner.quarantine.remove_file(path).map_err(io)?;
         recovery.tmp_removed += 1;
     }
-    for entry in plan.finish {
-        inner.quarantine.remove(&entry).map_err(io)?;
+    for entry in &plan.finish {
+        inner.quarantine.remove(entry).map_err(io)?;
         tracing::warn!(%entry, "deleted before, its file is removed now");
-        recovery.deletions_finished.push(entry);
+        recovery.deletions_finished.push(entry.clone());
     }
-    for entry in plan.adopt {
-        let held = adopted(inner, &entry).map_err(io)?;
+    for entry in &plan.adopt {
+        let held = adopted(inner, entry).map_err(io)?;
         let mut event = encode(Event::Held(held.clone()));
         if event.is_err() {
             event = encode(Event::Held(HeldEntry {
@@ -66,7 +68,7 @@ pub(crate) fn run(inner: &Inner, dir: &Path, recovery: &mut Recovery) -> Result<
         }
         inner.journal.append_blocking(event?)?;
         tracing::warn!(%entry, "held without an event, adopted");
-        recovery.adopted.push(entry);
+        recovery.adopted.push(entry.clone());
     }
     let begun = inner
         .read(|index| ids(index, EntryStateName::Releasing))
@@ -81,13 +83,18 @@ pub(crate) fn run(inner: &Inner, dir: &Path, recovery: &mut Recovery) -> Result<
         recovery.releases_unknown.push(entry);
     }
     inner.settle(PATIENCE);
-    recovery.missing = missing(inner, index, io)?;
+    // Looking for every file by its entry takes a while, and is only needed if some are not there.
+    let waiting = inner.read(Index::counts).map_err(index)?.waiting;
+    if waiting != plan.waiting + recovery.adopted.len() as u64 {
+        recovery.missing = missing(inner, index, io)?;
+    }
     Ok(())
 }
 
 /// Looks at every file of the quarantine.
 fn plan(inner: &Inner, recovery: &mut Recovery) -> Result<Plan, PlanError> {
     let mut plan = Plan::default();
+    let mut last_message = None;
     let state = |entry: &EntryId| -> Result<Option<EntryState>, PlanError> {
         let row = inner.read(|index| index.row(entry))?;
         Ok(row.map(|row| row.entry.state))
@@ -95,24 +102,23 @@ fn plan(inner: &Inner, recovery: &mut Recovery) -> Result<Plan, PlanError> {
     inner.quarantine.walk::<PlanError>(|path, kind| {
         match kind {
             Kind::Temporary => plan.remove.push(path.to_vec()),
-            Kind::Message(entry) => match state(&entry)? {
-                Some(EntryState::Deleted { .. }) => plan.finish.push(entry),
-                Some(_) => {}
-                None if inner.quarantine.has(&entry)? => plan.adopt.push(entry),
-                None => stranger(recovery, path),
-            },
-            Kind::Sidecar(entry) => {
-                // With a message beside it, the message decides.
-                if !inner.quarantine.has(&entry)? {
-                    match state(&entry)? {
-                        // The message was never named, or is gone as it should be.
-                        None | Some(EntryState::Deleted { .. }) => {
-                            plan.remove.push(path.to_vec());
-                        }
-                        Some(_) => {}
-                    }
+            Kind::Message(entry) => {
+                match state(&entry)? {
+                    Some(EntryState::Deleted { .. }) => plan.finish.push(entry.clone()),
+                    Some(EntryState::Released { .. }) => {}
+                    Some(_) if inner.quarantine.has(&entry)? => plan.waiting += 1,
+                    None if inner.quarantine.has(&entry)? => plan.adopt.push(entry.clone()),
+                    _ => stranger(recovery, path),
                 }
+                last_message = Some(entry);
             }
+            // With a message beside it, which comes just before, the message decides.
+            Kind::Sidecar(entry) if last_message.as_ref() == Some(&entry) => {}
+            Kind::Sidecar(entry) => match state(&entry)? {
+                // The message was never named, or is gone as it should be.
+                None | Some(EntryState::Deleted { .. }) => plan.remove.push(path.to_vec()),
+                Some(_) => {}
+            },
             Kind::Stranger => stranger(recovery, path),
         }
         Ok(())

@@ -14,9 +14,10 @@ pub struct Status {
     pub segments: u64,
     /// Octets of the journal.
     pub journal_bytes: u64,
-    /// Entries that wait: held, being released, or released with unknown outcome.
+    /// Entries that wait: held, being released, or released with unknown outcome; 0 while `index` says
+    /// that something is wrong with it.
     pub held: u64,
-    /// Octets free on the file system of the store.
+    /// Octets free on the file system of the store; 0 if it cannot be told.
     pub free_bytes: u64,
     /// Inodes free there; `None` if the file system does not count them.
     pub free_inodes: Option<u64>,
@@ -98,10 +99,10 @@ impl Recovery {
             ));
         }
         for damage in &self.damaged {
-            out.push(format!(
-                "journal {}, line {}: {}",
-                damage.segment, damage.line, damage.what
-            ));
+            out.push(match damage.line {
+                0 => format!("{}: {}", damage.segment, damage.what),
+                line => format!("journal {}, line {line}: {}", damage.segment, damage.what),
+            });
         }
         if let Some(why) = &self.index_rebuilt {
             out.push(format!("index: rebuilt, {why}"));
@@ -149,9 +150,9 @@ pub struct TornTail {
 /// A damaged line of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Damage {
-    /// File name of the segment.
+    /// File name of the segment, or `checkpoint.json`.
     pub segment: String,
-    /// The line, from 1.
+    /// The line, from 1; 0 if it is about the file as a whole.
     pub line: u64,
     /// What is wrong with it.
     pub what: String,

@@ -224,6 +224,11 @@ impl Store {
         self.inner.settle(SETTLE)
     }
 
+    /// Why the journal takes nothing any more, if that is so: no mail may be accepted.
+    pub fn failed(&self) -> Option<String> {
+        self.inner.journal.durable.failed()
+    }
+
     /// How the store is.
     pub fn status(&self) -> Status {
         let inner = &self.inner;

@@ -76,15 +76,11 @@ impl System {
         }
     }
 
-    /// Opens a directory below another one, and makes it first if it does not exist; then its name is
-    /// durable.
+    /// Opens a directory below another one, and makes it first if it does not exist. When this returns
+    /// its name is durable: whoever made it, now or before a crash, may not have come to the sync.
     pub(crate) fn make_dir(&self, dir: impl AsFd, name: &str) -> io::Result<OwnedFd> {
-        if let Some(fd) = System::open_dir(&dir, name)? {
-            return Ok(fd);
-        }
         self.step(Step::MakeDir)?;
         match rustix::fs::mkdirat(&dir, name, Mode::RWXU) {
-            // Another thread was faster. Its sync may not be done, so this one syncs as well.
             Ok(()) | Err(Errno::EXIST) => {}
             Err(e) => return Err(e.into()),
         }

@@ -33,39 +33,32 @@ pub fn verify(
         chain: None,
         held: held_files.then(BTreeMap::new),
     };
-    let mut names = segment::list(&walk.journal).map_err(about(&path, None))?;
+    let names = segment::list(&walk.journal).map_err(about(&path, None))?;
     let total = walk.total(&names);
-    let mut at = 0;
+    let mut end = 0;
     let mut read = 0;
-    for name in &names {
-        at = walk.segment(name, 0, |n| progress(read + n, total))?;
-        read += at;
+    for (nth, name) in names.iter().enumerate() {
+        let last = nth + 1 == names.len();
+        end = walk.segment(name, 0, last, |n| progress(read + n, total))?;
+        read += end;
     }
-    if let Some(held) = walk.held.take() {
-        let gone = check_held(dir, &held, &mut walk.verified)?;
+    let Some(held) = &walk.held else {
+        return Ok(walk.verified);
+    };
+    let (good, gone) = check_held(dir, held)?;
+    walk.verified.held = Some(good);
+    if !gone.is_empty() {
         // A daemon may have deleted them meanwhile. Then the journal says so by now.
-        if let Some((entry, error)) = gone {
-            let mut late = Walk {
-                held: Some(held),
-                ..walk
-            };
-            names.drain(..names.len().saturating_sub(1));
-            let after = names.first().cloned();
-            for name in segment::list(&late.journal).map_err(about(&path, None))? {
-                match &after {
-                    Some(last) if name < *last => {}
-                    Some(last) if name == *last => {
-                        late.segment(&name, at, |_| {})?;
-                    }
-                    _ => {
-                        late.segment(&name, 0, |_| {})?;
-                    }
-                }
-            }
-            if late.held.is_some_and(|held| held.contains_key(&entry)) {
+        let behind = names.last().map(|name| (name, end));
+        walk.read_on(behind)?;
+        for (entry, error) in gone {
+            if walk
+                .held
+                .as_ref()
+                .is_some_and(|held| held.contains_key(&entry))
+            {
                 return Err(error);
             }
-            return Ok(late.verified);
         }
     }
     Ok(walk.verified)
@@ -91,11 +84,26 @@ impl Walk {
         names.iter().map(size).sum()
     }
 
+    /// Checks what was written since a place: the end of what was checked before.
+    fn read_on(&mut self, behind: Option<(&SegmentName, u64)>) -> Result<(), VerifyError> {
+        let mut names = segment::list(&self.journal).map_err(about(&self.path, None))?;
+        names.retain(|name| behind.is_none_or(|(last, _)| name >= last));
+        for (nth, name) in names.iter().enumerate() {
+            let from = match behind {
+                Some((last, end)) if name == last => end,
+                _ => 0,
+            };
+            self.segment(name, from, nth + 1 == names.len(), |_| {})?;
+        }
+        Ok(())
+    }
+
     /// Checks a segment from an octet on; returns the first octet that was not checked.
     fn segment(
         &mut self,
         name: &SegmentName,
         from: u64,
+        last: bool,
         mut progress: impl FnMut(u64),
     ) -> Result<u64, VerifyError> {
         let path = self.path.join(name.to_string());
@@ -114,8 +122,8 @@ impl Walk {
             let text = match content {
                 Content::Line(text) => text,
                 Content::TooLong => return Err(wrong("longer than any line".to_owned())),
-                // Only in the last segment; in another one the next line does not follow.
-                Content::Unfinished => break,
+                Content::Unfinished if last => break,
+                Content::Unfinished => return Err(wrong("no line end".to_owned())),
             };
             let line = line::parse(text).map_err(wrong)?;
             self.follows(&line).map_err(wrong)?;
@@ -173,24 +181,21 @@ impl Walk {
     }
 }
 
-/// Checks the files of entries. Returns the first whose file is not there, since that may be right by
-/// now.
+/// Checks the files of entries. Returns how many are as they should be, and those that are not there,
+/// since that may be right by now.
 fn check_held(
     dir: &Path,
     held: &BTreeMap<EntryId, (u64, String)>,
-    verified: &mut Verified,
-) -> Result<Option<(EntryId, VerifyError)>, VerifyError> {
+) -> Result<(u64, Vec<(EntryId, VerifyError)>), VerifyError> {
     let root = dir.join("quarantine");
     let fd = System::open_root(&root).map_err(about(&root, None))?;
     let quarantine = Quarantine::new(fd, System::default());
     let mut good = 0;
-    let mut gone = None;
+    let mut gone = Vec::new();
     for (entry, (size, sha256)) in held {
         let path = root.join(Quarantine::path(entry));
         match quarantine.measure(entry) {
-            Ok((found_size, found))
-                if found_size == *size && found.eq_ignore_ascii_case(sha256) =>
-            {
+            Ok((found, digest)) if found == *size && digest.eq_ignore_ascii_case(sha256) => {
                 good += 1;
             }
             Ok(_) => {
@@ -201,13 +206,12 @@ fn check_held(
                 });
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                gone.get_or_insert_with(|| (entry.clone(), about(&path, None)(e)));
+                gone.push((entry.clone(), about(&path, None)(e)));
             }
             Err(e) => return Err(about(&path, None)(e)),
         }
     }
-    verified.held = Some(good);
-    Ok(gone)
+    Ok((good, gone))
 }
 
 fn about(path: &Path, line: Option<u64>) -> impl FnOnce(io::Error) -> VerifyError {

@@ -124,7 +124,8 @@ impl Journal {
         let thread = std::thread::Builder::new()
             .name("journal".into())
             .spawn(move || {
-                while let Some(group) = waiting.take() {
+                let waiting = Ending(waiting, Arc::clone(&writer.durable));
+                while let Some(group) = waiting.0.take() {
                     writer.commit(group);
                 }
             })?;
@@ -183,6 +184,20 @@ impl Reply {
         match self {
             Reply::Async(to) => drop(to.send(result)),
             Reply::Blocking(to) => drop(to.send(result)),
+        }
+    }
+}
+
+/// However the writer ends, nobody waits for it for ever.
+struct Ending(Arc<Queue>, Arc<Durable>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.close();
+        self.0.waiting().requests.clear();
+        if std::thread::panicking() {
+            let what = "its writer ended in a panic".to_owned();
+            self.1.state().failed.get_or_insert(what);
         }
     }
 }

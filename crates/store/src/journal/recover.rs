@@ -34,6 +34,7 @@ pub(crate) fn recover(
     behind: Option<(u64, String)>,
     system: &System,
 ) -> io::Result<Recovered> {
+    remove_left_over(dir, system)?;
     let names = segment::list(dir)?;
     let mut recovered = Recovered {
         seq: 0,
@@ -98,6 +99,18 @@ pub(crate) fn recover(
         recovered.chain = chain;
     }
     Ok(recovered)
+}
+
+/// Removes what [`cut`] left if it did not end.
+fn remove_left_over(dir: &OwnedFd, system: &System) -> io::Result<()> {
+    for item in rustix::fs::Dir::read_from(dir)? {
+        let item = item?;
+        let name = item.file_name().to_string_lossy();
+        if name.starts_with(".torn-") && name.ends_with(".jsonl.tmp") {
+            system.unlink(dir, &name)?;
+        }
+    }
+    Ok(())
 }
 
 /// The extent of a segment, before its end is looked at.

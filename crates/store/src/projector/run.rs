@@ -29,6 +29,17 @@ pub(super) struct Run {
     stop: bool,
 }
 
+/// However the thread ends, nobody waits for it for ever.
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.shared.commands().take();
+        if !self.stop {
+            let ended = "its thread has ended".to_owned();
+            self.shared.slot.replace(State::Failed(ended));
+        }
+    }
+}
+
 impl Run {
     pub(super) fn new(shared: Arc<Shared>, tail: Tail) -> Run {
         Run {
@@ -78,8 +89,6 @@ impl Run {
                 }
             }
         }
-        // Whoever asked in the last moment learns that it is too late.
-        self.shared.commands().take();
     }
 
     fn wait_for_index(&mut self) {
