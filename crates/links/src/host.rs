@@ -52,11 +52,7 @@ pub(crate) fn strict(host: &str) -> Option<HostForm> {
 
 /// The block list's reading: anything that is not empty is a host.
 pub(crate) fn lenient(host: &[u8]) -> Option<HostForm> {
-    let host = unescape(host);
-    if let Some(ip) = bracketed(&host) {
-        return Some(HostForm::Ip(embedded_ipv4(ip)));
-    }
-    let mut host = host;
+    let mut host = unescape(host);
     if !host.is_ascii()
         && host.len() <= MAX_NAME_BYTES
         && let Ok(text) = std::str::from_utf8(&host)
@@ -68,6 +64,9 @@ pub(crate) fn lenient(host: &[u8]) -> Option<HostForm> {
     host.make_ascii_lowercase();
     if host.is_empty() {
         return None;
+    }
+    if let Some(ip) = bracketed(&host) {
+        return Some(HostForm::Ip(embedded_ipv4(ip)));
     }
     if let Some(ip) = ipv4(before_blank(&host)) {
         return Some(HostForm::Ip(ip.into()));
