@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use yara_x::{Compiler, SourceCode};
 
+use crate::place::Place;
 use crate::problem::{Level, Problem, RENDER_WIDTH};
-use crate::sources::{Place, Source};
+use crate::sources::Source;
 
 /// The external variables that public rule sets expect: name and value before a scan sets it.
 pub(crate) const EXTERNAL_STRINGS: &[(&str, &str)] = &[

@@ -10,6 +10,7 @@ mod hit;
 mod load;
 mod meta;
 mod module;
+mod place;
 mod problem;
 mod scan;
 mod sources;
@@ -48,6 +49,6 @@ pub use hit::{
 };
 pub use load::{LoadOptions, RuleInfo, RuleSet, VendorOptions};
 pub use meta::{Category, FloorAction, Group, Stage};
+pub use place::Place;
 pub use problem::{LoadError, Problem};
 pub use scan::{Externals, ScanOptions, Scanners};
-pub use sources::Place;

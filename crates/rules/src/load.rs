@@ -9,8 +9,9 @@ use sha2::{Digest, Sha256};
 use crate::compile::{self, CompiledSet};
 use crate::contract::{self, Declaration};
 use crate::meta::{Category, FloorAction, Stage};
+use crate::place::Place;
 use crate::problem::{Level, LoadError, Problem};
-use crate::sources::{self, Found, Place, Source};
+use crate::sources::{self, Found, Source};
 
 /// Bounds of a rules directory, and what its public sets are worth.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

@@ -11,8 +11,8 @@ use crate::hit::{
 use crate::load::{RuleInfo, RuleSet};
 use crate::meta::Group;
 use crate::module::with_facts;
+use crate::place::Place;
 use crate::proto::Mail;
-use crate::sources::Place;
 
 /// Shortest time limit: YARA-X counts whole seconds of a clock that ticks once a second, so that
 /// a limit of one second may end a scan at once.
