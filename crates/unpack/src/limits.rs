@@ -14,7 +14,7 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Artifacts of one mail. Default: 2,000, of which ordinary mail needs fewer than 100.
     pub files: usize,
-    /// Archives inside archives. Default: 8, as MailScanner.
+    /// Archives inside archives; documents in `data:` URLs count as such. Default: 8, as MailScanner.
     pub depth: usize,
     /// Mails inside mails. Default: 32.
     pub mail_depth: usize,

@@ -133,7 +133,9 @@ impl<'s> Walk<'s> {
         };
         match format {
             Format::Leaf | Format::Unsupported => {}
-            Format::Document(open) => self.enter(index, open, content, nest),
+            // A document may contain documents, in `data:` URLs.
+            Format::Document(_) if nest.archives > self.limits.depth => self.too_deep(index),
+            Format::Document(open) => self.enter(index, open, content, nest.into_archive()),
             Format::Archive(open) => {
                 self.descend(index, open, content, digest, nest.into_archive());
             }
@@ -161,8 +163,7 @@ impl<'s> Walk<'s> {
         nest: Nest,
     ) {
         if nest.archives > self.limits.depth {
-            let detail = format!("depth {}", self.limits.depth);
-            return self.note(index, Coverage::OverLimit, &detail);
+            return self.too_deep(index);
         }
         if nest.mails > self.limits.mail_depth {
             let detail = format!("mail-depth {}", self.limits.mail_depth);
@@ -193,6 +194,11 @@ impl<'s> Walk<'s> {
         if let Some(known) = self.known.get_mut(&digest) {
             known.open = false;
         }
+    }
+
+    fn too_deep(&mut self, index: usize) {
+        let detail = format!("depth {}", self.limits.depth);
+        self.note(index, Coverage::OverLimit, &detail);
     }
 
     /// Another artifact has the same content: what was found there is not listed again.

@@ -354,3 +354,18 @@ fn a_bound_of_the_mail_parser_shows_in_the_coverage() {
     );
     assert_eq!(seen.worst(), Coverage::OverLimit, "{seen}");
 }
+
+#[test]
+fn documents_in_data_urls_are_opened_up_to_the_bound() {
+    let html = (0..300).fold("<p>core".to_owned(), |inner, _| {
+        let inner = inner.replace('%', "%25").replace('>', "%3E");
+        format!("<iframe/src=data:text/html,{inner}>")
+    });
+    let seen = Seen::of("a.html", html.as_bytes());
+    let deepest = seen.unpacked.artifacts.last().unwrap();
+    assert_eq!(
+        (deepest.coverage, deepest.detail.as_deref()),
+        (Coverage::OverLimit, Some("depth 8"))
+    );
+    assert!(seen.unpacked.artifacts.len() < 20, "{seen}");
+}

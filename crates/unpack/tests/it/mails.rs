@@ -58,6 +58,25 @@ fn nested_mails_are_opened_up_to_the_bound() {
 }
 
 #[test]
+fn mails_and_archives_in_turns_are_bounded_by_both() {
+    let mut inner = EICAR.to_vec();
+    for level in 0..60 {
+        inner = if level % 5 == 4 {
+            zip(&[("m.eml", &inner)])
+        } else {
+            mail_with(&[("a.bin", &inner)])
+        };
+    }
+    let seen = Seen::of("a.bin", &inner);
+    assert!(!seen.has(EICAR));
+    assert_eq!(
+        seen.unpacked.artifacts.last().unwrap().coverage,
+        Coverage::OverLimit,
+        "{seen}"
+    );
+}
+
+#[test]
 fn a_mail_shown_inside_a_mail_is_part_of_the_text() {
     let mail = b"From: a@example.com\r\nSubject: fwd\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
         --b\r\nContent-Type: text/plain\r\n\r\nouter text\r\n--b\r\nContent-Type: message/rfc822\r\nContent-Disposition: inline\r\n\r\n\

@@ -306,3 +306,30 @@ fn gzip_in_zip_is_opened() {
     );
     assert_eq!(seen.bytes("1.2/1/1"), EICAR);
 }
+
+#[test]
+fn folders_without_end_are_bounded() {
+    // Each has a local header of its own, and costs no file.
+    let (mut local, mut directory) = (Vec::new(), Vec::new());
+    for _ in 0..70_000u32 {
+        let offset = u32::try_from(local.len()).unwrap();
+        local.extend(b"PK\x03\x04\x0a\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x02\0\0\0d/");
+        directory.extend(b"PK\x01\x02\x0a\0\x0a\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\0\0\0\0\0\0");
+        directory.extend(offset.to_le_bytes());
+        directory.extend(b"d/");
+    }
+    let mut end = b"PK\x05\x06\0\0\0\0\xff\xff\xff\xff".to_vec();
+    end.extend(u32::try_from(directory.len()).unwrap().to_le_bytes());
+    end.extend(u32::try_from(local.len()).unwrap().to_le_bytes());
+    end.extend([0, 0]);
+    let seen = Seen::of("a.zip", &[local, directory, end].concat());
+    assert_eq!(seen.artifact("1.2").coverage, Coverage::OverLimit, "{seen}");
+    assert!(
+        seen.artifact("1.2")
+            .detail
+            .as_deref()
+            .unwrap()
+            .contains("entries 65536"),
+        "{seen}"
+    );
+}

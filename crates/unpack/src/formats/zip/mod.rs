@@ -23,6 +23,10 @@ use crate::opened::{Opened, Source};
 use directory::Directory;
 use header::{Fields, Local};
 
+/// Entries of directories that are followed. Directories in the sense of folders cost no file of the budget, so
+/// that something else has to bound them.
+const MAX_ENTRIES: usize = 65_536;
+
 const OLE_SIGNATURE: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
 
 /// Whether the end of the content says that it is a zip, whatever its beginning says.
@@ -143,6 +147,12 @@ impl Reader<'_, '_, '_, '_> {
         name: &[u8],
         directory: usize,
     ) {
+        if self.seen.len() >= MAX_ENTRIES {
+            self.full = true;
+            return self
+                .opened
+                .note(Coverage::OverLimit, &format!("entries {MAX_ENTRIES}"));
+        }
         match self
             .seen
             .insert((at, fields.method, fields.packed), directory)
@@ -150,9 +160,7 @@ impl Reader<'_, '_, '_, '_> {
             None => {}
             // One local header for many entries: how a small zip becomes a large one.
             Some(by) if by == directory => {
-                return self
-                    .opened
-                    .note(Coverage::Damaged, "members share their data");
+                return self.note("members share their data");
             }
             Some(_) => return,
         }
