@@ -15,9 +15,11 @@ rule html_attachment_password_form {
         category = "phishing"
         attack = "T1566.001"
     strings:
-        $password = /<input\s[^>]{0,300}type\s{0,9}=\s{0,9}["']?password/ nocase
+        // Two patterns and not one: from each of a million "<input" to the next ">" is a long way.
+        $input = "<input" nocase
+        $password = /type\s{0,9}=\s{0,9}["']?password/ nocase
     condition:
-        is_file and $password
+        is_file and $input and $password
 }
 
 rule html_smuggling {
