@@ -57,9 +57,17 @@ pub fn dispose(verdicts: &[&Verdict]) -> Disposition {
     let all = |action| verdicts.iter().all(|v| v.action == action);
     let groups = |wanted: fn(Action) -> bool| -> Vec<usize> {
         let numbered = verdicts.iter().enumerate();
-        numbered.filter(|(_, v)| wanted(v.action)).map(|(index, _)| index).collect()
+        numbered
+            .filter(|(_, v)| wanted(v.action))
+            .map(|(index, _)| index)
+            .collect()
     };
-    let refuse = |answer| Disposition { answer, hold: vec![], remove: vec![], shown: None };
+    let refuse = |answer| Disposition {
+        answer,
+        hold: vec![],
+        remove: vec![],
+        shown: None,
+    };
 
     if verdicts.iter().any(|v| v.action == Action::Tempfail) || verdicts.is_empty() {
         return refuse(Answer::Tempfail);
@@ -74,9 +82,19 @@ pub fn dispose(verdicts: &[&Verdict]) -> Disposition {
         .copied()
         .max_by_key(|&index| verdicts.get(index).map(|v| (v.action, v.score)));
     if delivered.is_empty() {
-        return Disposition { answer: Answer::Discard, hold, remove: vec![], shown };
+        return Disposition {
+            answer: Answer::Discard,
+            hold,
+            remove: vec![],
+            shown,
+        };
     }
-    Disposition { answer: Answer::Accept, hold, remove: groups(Action::withholds), shown }
+    Disposition {
+        answer: Answer::Accept,
+        hold,
+        remove: groups(Action::withholds),
+        shown,
+    }
 }
 
 #[cfg(test)]
@@ -84,7 +102,13 @@ mod tests {
     use super::*;
 
     fn verdict(action: Action) -> Verdict {
-        Verdict { action, score: 0, category: None, reasons: vec![], tenant: "t".into() }
+        Verdict {
+            action,
+            score: 0,
+            category: None,
+            reasons: vec![],
+            tenant: "t".into(),
+        }
     }
 
     fn of(actions: &[Action]) -> (Answer, Vec<usize>, Vec<usize>, Option<usize>) {
@@ -104,12 +128,24 @@ mod tests {
             (&[Discard], (Answer::Discard, vec![], vec![], None)),
             (&[Tempfail], (Answer::Tempfail, vec![], vec![], None)),
             (&[Accept, Tag], (Answer::Accept, vec![], vec![], Some(1))),
-            (&[Accept, Quarantine], (Answer::Accept, vec![1], vec![1], Some(0))),
-            (&[Reject, Tag, Discard], (Answer::Accept, vec![0], vec![0, 2], Some(1))),
+            (
+                &[Accept, Quarantine],
+                (Answer::Accept, vec![1], vec![1], Some(0)),
+            ),
+            (
+                &[Reject, Tag, Discard],
+                (Answer::Accept, vec![0], vec![0, 2], Some(1)),
+            ),
             (&[Reject, Reject], (Answer::Reject, vec![], vec![], None)),
-            (&[Reject, Quarantine], (Answer::Discard, vec![0, 1], vec![], None)),
+            (
+                &[Reject, Quarantine],
+                (Answer::Discard, vec![0, 1], vec![], None),
+            ),
             (&[Reject, Discard], (Answer::Discard, vec![0], vec![], None)),
-            (&[Quarantine, Tempfail], (Answer::Tempfail, vec![], vec![], None)),
+            (
+                &[Quarantine, Tempfail],
+                (Answer::Tempfail, vec![], vec![], None),
+            ),
             (&[], (Answer::Tempfail, vec![], vec![], None)),
         ];
         for (actions, expected) in table {
@@ -120,7 +156,11 @@ mod tests {
     #[test]
     fn nobody_loses_a_mail_that_was_neither_refused_nor_discarded_on_purpose() {
         let all = [
-            Action::Accept, Action::Tag, Action::Quarantine, Action::Reject, Action::Discard,
+            Action::Accept,
+            Action::Tag,
+            Action::Quarantine,
+            Action::Reject,
+            Action::Discard,
             Action::Tempfail,
         ];
         for a in all {

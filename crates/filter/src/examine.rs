@@ -27,8 +27,14 @@ pub struct Examined {
 impl Examined {
     /// A mail that is not given to a worker.
     pub fn unexamined(cause: &str) -> Examined {
-        let failure = Failure { check: Check::Inspection, cause: cause.to_owned() };
-        Examined { failures: vec![failure], ..Examined::default() }
+        let failure = Failure {
+            check: Check::Inspection,
+            cause: cause.to_owned(),
+        };
+        Examined {
+            failures: vec![failure],
+            ..Examined::default()
+        }
     }
 
     /// What a decision depends on. `failed_tries` counts the times that this mail failed, this
@@ -64,8 +70,13 @@ pub async fn examine(
     envelope: &Envelope,
     tenants: Vec<String>,
 ) -> Result<Examined, AskError> {
-    let mut examined = Examined { rules: pool.digest(), ..Examined::default() };
-    let request = Request::Inspect { envelope: envelope.clone() };
+    let mut examined = Examined {
+        rules: pool.digest(),
+        ..Examined::default()
+    };
+    let request = Request::Inspect {
+        envelope: envelope.clone(),
+    };
     let inspected = pool.ask(request, vec![raw], &mut examined.spent).await;
     match inspected {
         Ok((Answer::Inspected(inspection), blobs)) => {
@@ -73,7 +84,9 @@ pub async fn examine(
             let facts = Arc::from(blobs.next().unwrap_or_default());
             let text = Arc::from(blobs.next().unwrap_or_default());
             examined.hits.extend(inspection.hits.iter().map(hit));
-            examined.failures.extend(inspection.failures.iter().map(failure));
+            examined
+                .failures
+                .extend(inspection.failures.iter().map(failure));
             let failures = inspection.failures.clone();
             examined.inspection = *inspection;
             // Judged last: mail rules see what the other rules hit, and what failed before.
@@ -99,7 +112,9 @@ async fn judge(
     match pool.ask(request, blobs, &mut examined.spent).await {
         Ok((Answer::Judged(judgement), _)) => {
             examined.hits.extend(judgement.hits.iter().map(hit));
-            examined.failures.extend(judgement.failures.iter().map(failure));
+            examined
+                .failures
+                .extend(judgement.failures.iter().map(failure));
         }
         Ok(_) => examined.fail(Check::Judgement, "the worker gave the wrong answer", false),
         Err(AskError::Failed { cause, killed }) => {
@@ -112,7 +127,10 @@ async fn judge(
 
 impl Examined {
     fn fail(&mut self, check: Check, cause: &str, killed: bool) {
-        self.failures.push(Failure { check, cause: cause.to_owned() });
+        self.failures.push(Failure {
+            check,
+            cause: cause.to_owned(),
+        });
         self.killed |= killed;
     }
 }
@@ -124,7 +142,11 @@ fn hit(located: &LocatedHit) -> Hit {
     Hit {
         rule: hit.full_name(),
         score: i64::from(hit.score),
-        category: hit.category.as_str().parse().unwrap_or(policy::Category::Suspicious),
+        category: hit
+            .category
+            .as_str()
+            .parse()
+            .unwrap_or(policy::Category::Suspicious),
         action: hit.action.and_then(|action| action.as_str().parse().ok()),
         stage: hit.stage.as_str().parse().unwrap_or(policy::Stage::Live),
         artifact: located.artifact.clone(),
@@ -149,7 +171,10 @@ fn failure(failure: &inspect::Failure) -> Failure {
         "judgement" => Check::Judgement,
         _ => Check::Inspection,
     };
-    Failure { check, cause: failure.cause.clone() }
+    Failure {
+        check,
+        cause: failure.cause.clone(),
+    }
 }
 
 /// The coverage of an artifact, in the words of policy.
@@ -169,11 +194,23 @@ mod tests {
     fn rules_and_policy_speak_the_same_words() {
         let words = |all: Vec<&'static str>| all;
         let categories = words(rules::Category::ALL.iter().map(|c| c.as_str()).collect());
-        assert!(categories.iter().all(|word| word.parse::<policy::Category>().is_ok()));
+        assert!(
+            categories
+                .iter()
+                .all(|word| word.parse::<policy::Category>().is_ok())
+        );
         assert_eq!(categories.len(), policy::Category::ALL.len());
         let actions = words(rules::FloorAction::ALL.iter().map(|a| a.as_str()).collect());
-        assert!(actions.iter().all(|word| word.parse::<policy::Action>().is_ok()));
+        assert!(
+            actions
+                .iter()
+                .all(|word| word.parse::<policy::Action>().is_ok())
+        );
         let stages = words(rules::Stage::ALL.iter().map(|s| s.as_str()).collect());
-        assert!(stages.iter().all(|word| word.parse::<policy::Stage>().is_ok()));
+        assert!(
+            stages
+                .iter()
+                .all(|word| word.parse::<policy::Stage>().is_ok())
+        );
     }
 }

@@ -11,8 +11,8 @@ use mail::Envelope;
 use policy::{Policy, Verdict, decide};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use store::{Event, HeldEntry, MailId, Store, VerdictRecord};
 use tracing::{error, info, warn};
 
@@ -75,6 +75,7 @@ pub struct Filter {
     policy: ArcSwap<InForce>,
     failed: FailedMails,
     rules_error: ArcSwap<Option<String>>,
+    reloading: tokio::sync::Mutex<()>,
     /// Milliseconds since 1970-01-01 UTC.
     rules_loaded: AtomicI64,
     failures: AtomicU64,
@@ -94,13 +95,20 @@ impl Filter {
     /// # Errors
     /// If no set of rules can be loaded, or the journal does not take the events.
     pub async fn start(store: Store, options: FilterOptions) -> Result<Filter, ReloadError> {
-        let FilterOptions { pool, rules, policy } = options;
+        let FilterOptions {
+            pool,
+            rules,
+            policy,
+        } = options;
         let (pool, snapshot, broken) = start_pool(pool, &rules).await?;
         if let Err(error) = rules.keep(&snapshot) {
             warn!(%error, "the rules in force cannot be noted for the next start");
         }
         let digest = policy.digest();
-        let event = Event::PolicyLoaded { digest: digest.clone(), policy: Box::new(policy.clone()) };
+        let event = Event::PolicyLoaded {
+            digest: digest.clone(),
+            policy: Box::new(policy.clone()),
+        };
         store.append(event).await?;
         let filter = Filter {
             store,
@@ -109,6 +117,7 @@ impl Filter {
             policy: ArcSwap::from_pointee(InForce { policy, digest }),
             failed: FailedMails::default(),
             rules_error: ArcSwap::from_pointee(broken),
+            reloading: tokio::sync::Mutex::default(),
             rules_loaded: AtomicI64::default(),
             failures: AtomicU64::default(),
             poison: AtomicU64::default(),
@@ -126,7 +135,10 @@ impl Filter {
         let id = received.id.clone();
         let in_force = self.policy.load_full();
         let groups = in_force.policy.groups(&mail.envelope.rcpts);
-        let tenants = groups.iter().map(|group| group.tenant.name.clone()).collect();
+        let tenants = groups
+            .iter()
+            .map(|group| group.tenant.name.clone())
+            .collect();
 
         // 1 to 6: parse, unpack, scan, extract, look up, judge. A mail that has killed workers is
         // not given to another one.
@@ -142,12 +154,24 @@ impl Filter {
             .map(|group| (group.rcpts.clone(), decide(&evidence, group.tenant)))
             .collect();
         let disposition = dispose(&verdicts.iter().map(|(_, v)| v).collect::<Vec<_>>());
-        let record = record(&received, &mail, examined, evidence, &verdicts, &disposition, &in_force.digest);
+        let record = record(
+            &received,
+            &mail,
+            examined,
+            evidence,
+            &verdicts,
+            &disposition,
+            &in_force.digest,
+        );
 
         // 8 and 9: hold and journal, in a task of their own: an MTA that goes away drops this future, and a
         // copy that is held but not journalled would only be found at the next start.
         let record = Arc::new(record);
-        let keeping = keep(self.store.clone(), Arc::clone(&record), Arc::clone(&mail.raw));
+        let keeping = keep(
+            self.store.clone(),
+            Arc::clone(&record),
+            Arc::clone(&mail.raw),
+        );
         match tokio::spawn(keeping).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return self.refuse_for_now(&id, &mail, &error),
@@ -156,12 +180,20 @@ impl Filter {
         log_verdict(&record, &disposition);
         // 10: answer. The door does that, and then reports what it really said.
         let text = sender_text(&id, &disposition);
-        Outcome { id, disposition, groups: verdicts, text }
+        Outcome {
+            id,
+            disposition,
+            groups: verdicts,
+            text,
+        }
     }
 
     /// Journals what a door really said to the sender, or that it could say nothing.
     pub async fn answered(&self, id: &MailId, reply: String) {
-        let event = Event::Answered { id: id.clone(), reply };
+        let event = Event::Answered {
+            id: id.clone(),
+            reply,
+        };
         if let Err(error) = self.store.append(event).await {
             error!(%id, %error, "the answer was given but cannot be journalled");
         }
@@ -172,6 +204,8 @@ impl Filter {
     /// # Errors
     /// If the rules cannot be copied or loaded, or the change cannot be journalled.
     pub async fn reload_rules(&self) -> Result<Ready, ReloadError> {
+        // One at a time: the end of one reload removes the snapshots that are not in force.
+        let _alone = self.reloading.lock().await;
         let rules = self.rules.clone();
         let snapshot = blocking(move || rules.take()).await;
         let outcome = match snapshot {
@@ -191,7 +225,11 @@ impl Filter {
             warn!(%error, "the rules in force cannot be noted for the next start");
         }
         self.journal_rules(&ready).await?;
-        info!(digest = ready.digest, rules = ready.rules.len(), "new rules are in force");
+        info!(
+            digest = ready.digest,
+            rules = ready.rules.len(),
+            "new rules are in force"
+        );
         Ok(ready)
     }
 
@@ -201,7 +239,10 @@ impl Filter {
     /// If it cannot be journalled; then the old one stays.
     pub async fn set_policy(&self, policy: Policy) -> Result<(), store::AppendError> {
         let digest = policy.digest();
-        let event = Event::PolicyLoaded { digest: digest.clone(), policy: Box::new(policy.clone()) };
+        let event = Event::PolicyLoaded {
+            digest: digest.clone(),
+            policy: Box::new(policy.clone()),
+        };
         self.store.append(event).await?;
         self.policy.store(Arc::new(InForce { policy, digest }));
         Ok(())
@@ -234,7 +275,13 @@ impl Filter {
 
     /// Names of the tenants of the policy in force.
     pub fn tenants(&self) -> Vec<String> {
-        self.policy.load().policy.tenants.iter().map(|tenant| tenant.name.clone()).collect()
+        self.policy
+            .load()
+            .policy
+            .tenants
+            .iter()
+            .map(|tenant| tenant.name.clone())
+            .collect()
     }
 
     /// The digest of the policy in force.
@@ -248,13 +295,25 @@ impl Filter {
         tenants: Vec<String>,
     ) -> Result<(Examined, Tries), AskError> {
         let message = (!self.failed.is_empty()).then(|| hash(&mail.raw));
-        let before = message.as_ref().map(|m| self.failed.of(m)).unwrap_or_default();
+        let before = message
+            .as_ref()
+            .map(|m| self.failed.of(m))
+            .unwrap_or_default();
         if before.is_poison() {
             self.poison.fetch_add(1, Ordering::Relaxed);
-            let cause = format!("poison: it has killed {} workers, and is not opened", before.killed);
+            let cause = format!(
+                "poison: it has killed {} workers, and is not opened",
+                before.killed
+            );
             let examined = Examined::unexamined(&cause);
             // Held from now on, whatever number of tries the tenant allows.
-            return Ok((examined, Tries { failed: u32::MAX, ..before }));
+            return Ok((
+                examined,
+                Tries {
+                    failed: u32::MAX,
+                    ..before
+                },
+            ));
         }
         let raw = Arc::clone(&mail.raw);
         let examined = examine(&self.pool, raw, &mail.envelope, tenants).await?;
@@ -265,47 +324,67 @@ impl Filter {
             Tries::default()
         } else {
             self.failures.fetch_add(1, Ordering::Relaxed);
-            self.failed.failed(message.unwrap_or_else(|| hash(&mail.raw)), examined.killed)
+            self.failed
+                .failed(message.unwrap_or_else(|| hash(&mail.raw)), examined.killed)
         };
         Ok((examined, tries))
     }
 
     async fn journal_rules(&self, ready: &Ready) -> Result<(), store::AppendError> {
-        let event =
-            Event::RulesLoaded { digest: ready.digest.clone(), rules: ready.rules.len() as u64 };
+        let event = Event::RulesLoaded {
+            digest: ready.digest.clone(),
+            rules: ready.rules.len() as u64,
+        };
         self.store.append(event).await?;
-        self.rules_loaded.store(jiff::Timestamp::now().as_millisecond(), Ordering::Relaxed);
+        self.rules_loaded
+            .store(jiff::Timestamp::now().as_millisecond(), Ordering::Relaxed);
         Ok(())
     }
 
     fn refuse_for_now(&self, id: &MailId, mail: &Mail, cause: &str) -> Outcome {
         let queue_id = mail.queue_id.as_deref().unwrap_or("-");
         error!(%id, queue_id, cause, "mail deferred");
-        let disposition =
-            Disposition { answer: Answer::Tempfail, hold: vec![], remove: vec![], shown: None };
+        let disposition = Disposition {
+            answer: Answer::Tempfail,
+            hold: vec![],
+            remove: vec![],
+            shown: None,
+        };
         let text = sender_text(id, &disposition);
-        Outcome { id: id.clone(), disposition, groups: Vec::new(), text }
+        Outcome {
+            id: id.clone(),
+            disposition,
+            groups: Vec::new(),
+            text,
+        }
     }
 }
 
 /// Holds the copies that are to be held, then journals the verdict. In this order, since the journal must
 /// not promise a file that is not there, and nothing is answered before both are synced.
-async fn keep(
-    store: Store,
-    record: Arc<VerdictRecord>,
-    raw: Arc<[u8]>,
-) -> Result<(), String> {
-    let held: Vec<HeldEntry> =
-        record.groups.iter().filter_map(|group| held_entry(&record, group)).collect();
+async fn keep(store: Store, record: Arc<VerdictRecord>, raw: Arc<[u8]>) -> Result<(), String> {
+    let held: Vec<HeldEntry> = record
+        .groups
+        .iter()
+        .filter_map(|group| held_entry(&record, group))
+        .collect();
     for entry in held.clone() {
         let (store, raw) = (store.clone(), Arc::clone(&raw));
-        blocking(move || store.hold(&entry, &raw)).await.map_err(|error| error.to_string())?;
+        blocking(move || store.hold(&entry, &raw))
+            .await
+            .map_err(|error| error.to_string())?;
     }
     let verdict = Event::Verdict(Box::new(VerdictRecord::clone(&record)));
-    store.append(verdict).await.map_err(|error| error.to_string())?;
+    store
+        .append(verdict)
+        .await
+        .map_err(|error| error.to_string())?;
     for mut entry in held {
         entry.record = None;
-        store.append(Event::Held(entry)).await.map_err(|error| error.to_string())?;
+        store
+            .append(Event::Held(entry))
+            .await
+            .map_err(|error| error.to_string())?;
     }
     Ok(())
 }
@@ -328,7 +407,9 @@ async fn start_pool(
         },
         Err(error) => error.into(),
     };
-    let Some(last_good) = rules.last_good() else { return Err(error) };
+    let Some(last_good) = rules.last_good() else {
+        return Err(error);
+    };
     error!(%error, "the rules are broken; serving with the last ones that worked");
     let pool = Pool::start(options, &last_good).await?;
     Ok((pool, last_good, Some(error.to_string())))
@@ -338,13 +419,19 @@ async fn start_pool(
 fn sender_text(id: &MailId, disposition: &Disposition) -> String {
     match disposition.answer {
         Answer::Reject => format!("Message refused by content policy; reference {id}"),
-        Answer::Tempfail => format!("Message cannot be checked now, try again later; reference {id}"),
+        Answer::Tempfail => {
+            format!("Message cannot be checked now, try again later; reference {id}")
+        }
         Answer::Accept | Answer::Discard => format!("Message accepted; reference {id}"),
     }
 }
 
 fn log_verdict(record: &VerdictRecord, disposition: &Disposition) {
-    let strongest = record.groups.iter().map(|g| &g.verdict).max_by_key(|v| v.action);
+    let strongest = record
+        .groups
+        .iter()
+        .map(|g| &g.verdict)
+        .max_by_key(|v| v.action);
     info!(
         id = %record.id,
         queue_id = record.queue_id.as_deref().unwrap_or("-"),

@@ -6,7 +6,8 @@ use crate::journey::Mail;
 use policy::{Evidence, Verdict};
 use sha2::{Digest, Sha256};
 use store::{
-    ArtifactRecord, ClientRecord, DefectRecord, GroupRecord, HeldEntry, LinkRecord, MailId, VerdictRecord,
+    ArtifactRecord, ClientRecord, DefectRecord, GroupRecord, HeldEntry, LinkRecord, MailId,
+    VerdictRecord,
 };
 
 /// Octets of a subject that are remembered.
@@ -29,7 +30,10 @@ pub(crate) struct Received {
 
 impl Received {
     pub(crate) fn now(id: MailId) -> Received {
-        Received { id, time: jiff::Timestamp::now().as_millisecond() }
+        Received {
+            id,
+            time: jiff::Timestamp::now().as_millisecond(),
+        }
     }
 }
 
@@ -63,12 +67,21 @@ pub(crate) fn record(
         subject: cut(inspection.subject, MAX_SUBJECT),
         message_id: inspection.message_id.map(|id| cut(id, MAX_SUBJECT)),
         size: mail.raw.len() as u64,
-        sha256: if inspection.sha256.is_empty() { hex_hash(&mail.raw) } else { inspection.sha256 },
+        sha256: if inspection.sha256.is_empty() {
+            hex_hash(&mail.raw)
+        } else {
+            inspection.sha256
+        },
         groups: groups(&received.id, verdicts, disposition),
         evidence,
         artifacts: inspection.artifacts.into_iter().map(artifact).collect(),
         links: inspection.links.into_iter().map(link).collect(),
-        defects: inspection.defects.into_iter().take(MAX_DEFECTS).map(defect).collect(),
+        defects: inspection
+            .defects
+            .into_iter()
+            .take(MAX_DEFECTS)
+            .map(defect)
+            .collect(),
         rules: examined.rules,
         policy: policy.to_owned(),
         ms: u64::try_from(examined.spent.as_millis()).unwrap_or(u64::MAX),
@@ -97,8 +110,9 @@ fn bound_hits(evidence: &mut Evidence) {
     }
     let mut seen = std::collections::HashSet::new();
     let hits = std::mem::take(&mut evidence.hits);
-    let (first, further): (Vec<_>, Vec<_>) =
-        hits.into_iter().partition(|hit| seen.insert(hit.rule.clone()));
+    let (first, further): (Vec<_>, Vec<_>) = hits
+        .into_iter()
+        .partition(|hit| seen.insert(hit.rule.clone()));
     let room = MAX_HITS.saturating_sub(first.len());
     evidence.hits = first;
     evidence.hits.extend(further.into_iter().take(room));
@@ -136,11 +150,19 @@ fn artifact(artifact: unpack::Artifact) -> ArtifactRecord {
 }
 
 fn link(link: inspect::Link) -> LinkRecord {
-    LinkRecord { url: cut(link.url, MAX_URL), host: link.host, flags: link.flags }
+    LinkRecord {
+        url: cut(link.url, MAX_URL),
+        host: link.host,
+        flags: link.flags,
+    }
 }
 
 fn defect(defect: inspect::Defect) -> DefectRecord {
-    DefectRecord { code: defect.code, path: defect.path, detail: defect.detail }
+    DefectRecord {
+        code: defect.code,
+        path: defect.path,
+        detail: defect.detail,
+    }
 }
 
 /// Cuts at a character boundary at or below `max` octets.
@@ -150,5 +172,8 @@ fn cut(mut text: String, max: usize) -> String {
 }
 
 fn hex_hash(message: &[u8]) -> String {
-    Sha256::digest(message).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(message)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

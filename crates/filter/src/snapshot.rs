@@ -67,7 +67,11 @@ impl RulesDir {
     pub fn take(&self) -> Result<PathBuf, SnapshotError> {
         let number = jiff::Timestamp::now().as_nanosecond();
         let into = self.kept.join(format!("snapshot-{number}"));
-        let mut copy = Copy { files: 0, bytes: 0, root: &self.live };
+        let mut copy = Copy {
+            files: 0,
+            bytes: 0,
+            root: &self.live,
+        };
         let mut found = false;
         make_dir(&into)?;
         for place in PLACES {
@@ -77,7 +81,11 @@ impl RulesDir {
                 copy.directory(&from, &into.join(place), 0)?;
             }
         }
-        if found { Ok(into) } else { Err(SnapshotError::Empty(self.live.clone())) }
+        if found {
+            Ok(into)
+        } else {
+            Err(SnapshotError::Empty(self.live.clone()))
+        }
     }
 
     /// The last snapshot that worked, if there is one.
@@ -93,7 +101,11 @@ impl RulesDir {
     /// still drain.
     pub fn keep(&self, snapshot: &Path) -> io::Result<()> {
         let before = self.last_good();
-        let name = snapshot.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = snapshot
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let temporary = self.kept.join("current.tmp");
         fs::write(&temporary, &name)?;
         fs::File::open(&temporary)?.sync_all()?;
@@ -166,11 +178,18 @@ impl Copy<'_> {
 }
 
 fn make_dir(path: &Path) -> Result<(), SnapshotError> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| at(path, e))
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|e| at(path, e))
 }
 
 fn at(path: &Path, error: io::Error) -> SnapshotError {
-    SnapshotError::Io { path: path.to_owned(), error }
+    SnapshotError::Io {
+        path: path.to_owned(),
+        error,
+    }
 }
 
 #[cfg(test)]
@@ -201,9 +220,11 @@ mod tests {
     fn the_last_snapshot_that_worked_is_found_again_and_old_ones_are_removed() {
         let (_dir, rules) = rules();
         assert_eq!(rules.last_good(), None);
-        let taken: Vec<PathBuf> = (0..3).map(|_| rules.take().expect("copies")).collect();
-        for snapshot in &taken {
-            rules.keep(snapshot).expect("keeps");
+        let mut taken = Vec::new();
+        for _ in 0..3 {
+            let snapshot = rules.take().expect("copies");
+            rules.keep(&snapshot).expect("keeps");
+            taken.push(snapshot);
         }
         assert_eq!(rules.last_good().as_ref(), taken.last());
         assert!(!taken.first().expect("three").exists());
@@ -214,7 +235,10 @@ mod tests {
         let dir = tempfile::tempdir().expect("temporary directory");
         let rules = RulesDir::new(dir.path().join("nowhere"), dir.path().join("kept"));
         let error = rules.take().expect_err("nothing there").to_string();
-        assert!(error.contains("nowhere") && error.contains("rules_dir"), "{error}");
+        assert!(
+            error.contains("nowhere") && error.contains("rules_dir"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -17,13 +17,23 @@ pub(crate) fn of_message(message: &Message<'_>, envelope: &Envelope) -> proto::M
     facts.cc = message.cc().into_iter().map(mailbox).collect();
     facts.subject = message.subject();
     facts.message_id = message.message_id().unwrap_or_default();
-    facts.date = message.date().and_then(|date| timestamp(&date)).unwrap_or_default();
+    facts.date = message
+        .date()
+        .and_then(|date| timestamp(&date))
+        .unwrap_or_default();
     facts.envelope = Some(self::envelope(envelope)).into();
     facts.size = size(message.raw.len());
     for header in &message.headers {
         let value = header.text();
-        facts.header.entry(header.name.clone()).or_insert_with(|| value.clone());
-        facts.headers.push(proto::Header { name: header.name.clone(), value, ..Default::default() });
+        facts
+            .header
+            .entry(header.name.clone())
+            .or_insert_with(|| value.clone());
+        facts.headers.push(proto::Header {
+            name: header.name.clone(),
+            value,
+            ..Default::default()
+        });
     }
     facts
 }
@@ -97,7 +107,10 @@ fn mailbox(mailbox: Mailbox) -> proto::Mailbox {
 
 fn envelope(envelope: &Envelope) -> proto::Envelope {
     let client = &envelope.client;
-    let domain = envelope.mail_from.rsplit_once('@').map_or("", |(_, domain)| domain);
+    let domain = envelope
+        .mail_from
+        .rsplit_once('@')
+        .map_or("", |(_, domain)| domain);
     proto::Envelope {
         mail_from: envelope.mail_from.clone(),
         mail_from_domain: domain.to_lowercase(),
@@ -113,7 +126,12 @@ fn envelope(envelope: &Envelope) -> proto::Envelope {
 }
 
 fn body(message: &Message<'_>, unpacked: &Unpacked) -> proto::Body {
-    let has = |kind| message.parts.iter().any(|part| part.kind == kind && !part.is_attachment());
+    let has = |kind| {
+        message
+            .parts
+            .iter()
+            .any(|part| part.kind == kind && !part.is_attachment())
+    };
     proto::Body {
         text_size: size(unpacked.text.len()),
         hidden_text: unpacked.hidden_text.clone(),
@@ -175,12 +193,16 @@ fn defect(defect: &Defect) -> proto::Defect {
 }
 
 fn registrable(domain: &str) -> String {
-    links::registrable(domain).and_then(|found| found.domain).unwrap_or_default()
+    links::registrable(domain)
+        .and_then(|found| found.domain)
+        .unwrap_or_default()
 }
 
 /// Seconds since 1970-01-01 UTC.
 fn timestamp(date: &str) -> Option<i64> {
-    date.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+    date.parse::<jiff::Timestamp>()
+        .ok()
+        .map(jiff::Timestamp::as_second)
 }
 
 fn size(octets: usize) -> i64 {

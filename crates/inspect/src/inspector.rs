@@ -41,7 +41,13 @@ impl<'r> Inspector<'r> {
         };
         let unpacked = unpack::unpack(&message, &self.limits, &mut found);
         found.raw(raw);
-        let Found { mut facts, parts, hits, failures, .. } = found;
+        let Found {
+            mut facts,
+            parts,
+            hits,
+            failures,
+            ..
+        } = found;
 
         let links = links(&unpacked);
         let defects = defects(&message, &unpacked);
@@ -50,8 +56,15 @@ impl<'r> Inspector<'r> {
         Inspection {
             subject: facts.subject.clone(),
             message_id: message.message_id(),
-            from: facts.from_all.iter().map(|mailbox| mailbox.address.clone()).collect(),
-            sha256: Sha256::digest(raw).iter().map(|byte| format!("{byte:02x}")).collect(),
+            from: facts
+                .from_all
+                .iter()
+                .map(|mailbox| mailbox.address.clone())
+                .collect(),
+            sha256: Sha256::digest(raw)
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
             facts: proto::encode(&facts),
             text: format!("{}\n{}", facts.subject, unpacked.text),
             artifacts: unpacked.artifacts,
@@ -84,7 +97,13 @@ impl<'r> Inspector<'r> {
         let mut judgement = Judgement::default();
         let text = String::from_utf8_lossy(text);
         let scan = self.scanners.scan_mail(&text, &facts);
-        keep(scan, "mail", "judgement", &mut judgement.hits, &mut judgement.failures);
+        keep(
+            scan,
+            "mail",
+            "judgement",
+            &mut judgement.hits,
+            &mut judgement.failures,
+        );
         judgement
     }
 }
@@ -109,9 +128,17 @@ impl Sink for Found<'_, '_> {
             filetype: &part.file_type,
         };
         self.facts.part = Some(part.clone()).into();
-        let scan = self.scanners.scan_file(bytes, &part.group, &self.facts, &externals);
+        let scan = self
+            .scanners
+            .scan_file(bytes, &part.group, &self.facts, &externals);
         part.hits = scan.hits.iter().map(rules::Hit::full_name).collect();
-        keep(scan, &artifact.path, "scan", &mut self.hits, &mut self.failures);
+        keep(
+            scan,
+            &artifact.path,
+            "scan",
+            &mut self.hits,
+            &mut self.failures,
+        );
         self.parts.push(part);
     }
 }
@@ -131,7 +158,10 @@ fn keep(
     hits: &mut Vec<LocatedHit>,
     failures: &mut Vec<Failure>,
 ) {
-    let artifact_of = |hit| LocatedHit { artifact: artifact.to_owned(), hit };
+    let artifact_of = |hit| LocatedHit {
+        artifact: artifact.to_owned(),
+        hit,
+    };
     hits.extend(scan.hits.into_iter().map(artifact_of));
     let room = MAX_FAILURES.saturating_sub(failures.len());
     failures.extend(scan.failures.into_iter().take(room).map(|failure| Failure {
@@ -150,7 +180,14 @@ fn links(unpacked: &Unpacked) -> Vec<Link> {
         let artifact = artifact.map(|a| a.path.as_str()).unwrap_or_default();
         let text = reference.text.as_deref().unwrap_or_default();
         let context = reference.context.name();
-        push_link(&reference.raw, text, context, artifact, &mut seen, &mut found);
+        push_link(
+            &reference.raw,
+            text,
+            context,
+            artifact,
+            &mut seen,
+            &mut found,
+        );
     }
     let in_text = links::find_in_text(&unpacked.text, MAX_LINKS);
     for reference in &in_text.found {
@@ -170,15 +207,23 @@ fn push_link(
     if found.len() >= MAX_LINKS {
         return;
     }
-    let Some(canonical) = links::canonicalise(raw) else { return };
+    let Some(canonical) = links::canonicalise(raw) else {
+        return;
+    };
     if !seen.insert(canonical.url.clone()) {
         return;
     }
-    let mut flags: Vec<String> = canonical.flags.iter().map(|f| f.name().to_owned()).collect();
+    let mut flags: Vec<String> = canonical
+        .flags
+        .iter()
+        .map(|f| f.name().to_owned())
+        .collect();
     if links::text_differs(text, &canonical) {
         flags.push(links::Flag::TextDiffers.name().to_owned());
     }
-    let text = text.get(..text.floor_char_boundary(MAX_LINK_TEXT)).unwrap_or_default();
+    let text = text
+        .get(..text.floor_char_boundary(MAX_LINK_TEXT))
+        .unwrap_or_default();
     found.push(Link {
         host: canonical.host.clone(),
         registrable: canonical.registrable.clone().unwrap_or_default(),

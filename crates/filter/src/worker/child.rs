@@ -19,7 +19,9 @@ pub fn run() -> io::Result<()> {
 }
 
 fn serve(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
-    let Some(setup) = frame::read::<Setup>(from)?.map(|frame| frame.head) else { return Ok(()) };
+    let Some(setup) = frame::read::<Setup>(from)?.map(|frame| frame.head) else {
+        return Ok(());
+    };
     let mut confinement = confine::Confinement::default();
     confine::limit(setup.memory, &mut confinement);
     let rules = match RuleSet::load(&setup.rules, &setup.load) {
@@ -27,7 +29,10 @@ fn serve(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
         Err(error) => return frame::write(to, &Hello::Refused(error.to_string()), &[]),
     };
     confine::give_up_files_and_network(&mut confinement);
-    let options = ScanOptions { timeout: setup.scan_timeout, ..ScanOptions::default() };
+    let options = ScanOptions {
+        timeout: setup.scan_timeout,
+        ..ScanOptions::default()
+    };
     let scanners = Scanners::new(&rules, &options);
     confine::give_up_system_calls(&mut confinement);
     silence_panics();
@@ -66,7 +71,11 @@ fn answer(
         Ok(Answer::Inspected(mut inspection)) => {
             let facts = std::mem::take(&mut inspection.facts);
             let text = std::mem::take(&mut inspection.text);
-            frame::write(to, &Answer::Inspected(inspection), &[&facts, text.as_bytes()])
+            frame::write(
+                to,
+                &Answer::Inspected(inspection),
+                &[&facts, text.as_bytes()],
+            )
         }
         Ok(answer) => frame::write(to, &answer, &[]),
         Err(_) => {
@@ -83,7 +92,9 @@ thread_local! {
 /// Keeps the place of a panic and drops its message, which may quote the mail.
 fn silence_panics() {
     std::panic::set_hook(Box::new(|info| {
-        let place = info.location().map(|l| format!("panic at {}:{}", l.file(), l.line()));
+        let place = info
+            .location()
+            .map(|l| format!("panic at {}:{}", l.file(), l.line()));
         PANIC_PLACE.with(|cell| cell.set(place.unwrap_or_else(|| "panic".to_owned())));
     }));
 }

@@ -6,8 +6,8 @@
 //! does not offer is reported, never pretended.
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr,
-    RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus,
+    Scope,
 };
 use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 use seccompiler::{
@@ -64,7 +64,13 @@ pub(super) fn give_up_system_calls(confinement: &mut Confinement) {
 }
 
 fn set_limit(resource: Resource, value: u64) -> rustix::io::Result<()> {
-    rustix::process::setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })
+    rustix::process::setrlimit(
+        resource,
+        Rlimit {
+            current: Some(value),
+            maximum: Some(value),
+        },
+    )
 }
 
 fn landlock() -> Result<RulesetStatus, landlock::RulesetError> {
@@ -81,7 +87,9 @@ fn landlock() -> Result<RulesetStatus, landlock::RulesetError> {
 }
 
 fn seccomp() -> Result<(), seccompiler::Error> {
-    let arch = std::env::consts::ARCH.try_into().map_err(seccompiler::Error::Backend)?;
+    let arch = std::env::consts::ARCH
+        .try_into()
+        .map_err(seccompiler::Error::Backend)?;
     // Other calls fail with EPERM instead of killing the process: some library may try one and go
     // on without it, and what is refused is refused either way.
     let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());

@@ -70,7 +70,10 @@ pub(crate) fn read<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Opti
     from.read_exact(&mut lengths)?;
     let mut json = vec![0; head];
     from.read_exact(&mut json)?;
-    let mut frame = Frame { head: serde_json::from_slice(&json)?, blobs: Vec::new() };
+    let mut frame = Frame {
+        head: serde_json::from_slice(&json)?,
+        blobs: Vec::new(),
+    };
     for length in parse_lengths(&lengths)? {
         let mut blob = vec![0; length];
         from.read_exact(&mut blob)?;
@@ -103,7 +106,10 @@ pub(crate) async fn read_async<T: DeserializeOwned>(
     let mut lengths = vec![0; 8 * blobs];
     from.read_exact(&mut lengths).await?;
     let json = read_bounded(from, head).await?;
-    let mut frame = Frame { head: serde_json::from_slice(&json)?, blobs: Vec::new() };
+    let mut frame = Frame {
+        head: serde_json::from_slice(&json)?,
+        blobs: Vec::new(),
+    };
     for length in parse_lengths(&lengths)? {
         frame.blobs.push(read_bounded(from, length).await?);
     }
@@ -114,7 +120,11 @@ pub(crate) async fn read_async<T: DeserializeOwned>(
 async fn read_bounded(from: &mut (impl AsyncRead + Unpin), length: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let got = from.take(length as u64).read_to_end(&mut bytes).await?;
-    if got < length { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(bytes) }
+    if got < length {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    } else {
+        Ok(bytes)
+    }
 }
 
 fn parse_prefix(prefix: [u8; PREFIX]) -> io::Result<(usize, usize)> {
@@ -138,14 +148,17 @@ fn parse_lengths(bytes: &[u8]) -> io::Result<Vec<usize>> {
 }
 
 fn bounded(value: usize, bound: usize, what: &str) -> io::Result<u32> {
-    if value > bound { Err(too_large(what, value as u64, bound as u64)) } else { Ok(value as u32) }
+    if value > bound {
+        Err(too_large(what, value as u64, bound as u64))
+    } else {
+        Ok(value as u32)
+    }
 }
 
 fn too_large(what: &str, value: u64, bound: u64) -> io::Error {
     let text = format!("frame: {what} of {value} is over the bound of {bound}");
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -155,16 +168,30 @@ mod tests {
     async fn what_one_side_writes_the_other_reads() {
         let (mut a, mut b) = tokio::io::duplex(7);
         let writing = tokio::spawn(async move {
-            write_async(&mut a, &("head", 7), &[b"", b"blob"]).await.expect("writes");
+            write_async(&mut a, &("head", 7), &[b"", b"blob"])
+                .await
+                .expect("writes");
         });
         let frame: Frame<(String, u32)> = read_async(&mut b).await.expect("reads");
-        assert_eq!(frame, Frame { head: ("head".into(), 7), blobs: vec![vec![], b"blob".into()] });
+        assert_eq!(
+            frame,
+            Frame {
+                head: ("head".into(), 7),
+                blobs: vec![vec![], b"blob".into()]
+            }
+        );
         writing.await.expect("ends");
 
         let mut bytes = Vec::new();
         write(&mut bytes, &1u8, &[b"x"]).expect("writes");
         let mut from = bytes.as_slice();
-        assert_eq!(read(&mut from).expect("reads"), Some(Frame { head: 1u8, blobs: vec![b"x".into()] }));
+        assert_eq!(
+            read(&mut from).expect("reads"),
+            Some(Frame {
+                head: 1u8,
+                blobs: vec![b"x".into()]
+            })
+        );
         assert_eq!(read::<u8>(&mut from).expect("ends"), None);
     }
 

@@ -111,7 +111,7 @@ struct Generation {
     workers: Arc<Vec<Slot>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Slot {
     /// 0 while there is no process.
     pid: AtomicU32,
@@ -122,6 +122,8 @@ struct Job {
     request: Request,
     blobs: Vec<Arc<[u8]>>,
     limit: Duration,
+    /// Told when a worker has it: from then on time counts against the mail.
+    taken: oneshot::Sender<()>,
     reply: oneshot::Sender<Done>,
 }
 
@@ -179,21 +181,29 @@ impl Pool {
     ) -> Result<(Answer, Vec<Vec<u8>>), AskError> {
         let options = &self.shared.options;
         let limit = options.deadline.saturating_sub(*spent);
-        let (reply, mut done) = oneshot::channel();
-        let job = Job { request, blobs, limit, reply };
+        let (taken, is_taken) = oneshot::channel();
+        let (reply, done) = oneshot::channel();
+        let job = Job {
+            request,
+            blobs,
+            limit,
+            taken,
+            reply,
+        };
         let queue = self.shared.current.load().queue.clone();
-        let busy = || AskError::Busy(options.max_wait);
-        let waiting_since = Instant::now();
-        match tokio::time::timeout(options.max_wait, queue.send(job)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return Err(busy()),
-        }
-        drop(queue);
-        // A worker that has taken the job answers within `limit`; before that only waiting counts.
-        let left = options.max_wait.saturating_sub(waiting_since.elapsed());
-        let done = match tokio::time::timeout(left + limit, &mut done).await {
-            Ok(Ok(done)) => done,
-            Ok(Err(_)) | Err(_) => return Err(busy()),
+        let queued = async {
+            queue.send(job).await.map_err(|_| ())?;
+            drop(queue);
+            is_taken.await.map_err(|_| ())
+        };
+        // Not taken in time, or the queue is gone with its workers: the job is dropped with `done`, and
+        // a worker that comes to it later passes it over.
+        let Ok(Ok(())) = tokio::time::timeout(options.max_wait, queued).await else {
+            return Err(AskError::Busy(options.max_wait));
+        };
+        // The worker answers within `limit`, or is killed and answered for.
+        let Ok(done) = done.await else {
+            return Err(AskError::Busy(options.max_wait));
         };
         *spent += done.took;
         done.outcome.map_err(|error| AskError::Failed {
@@ -220,7 +230,11 @@ impl Pool {
     }
 
     fn run(&self, tasks: Vec<SlotTask>, rules: &Path) {
-        let mut slots = self.shared.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self
+            .shared
+            .slots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         // Forget the tasks of drained generations.
         while slots.try_join_next().is_some() {}
         for task in tasks {
@@ -230,6 +244,13 @@ impl Pool {
 }
 
 impl Slot {
+    fn of(worker: &Worker) -> Slot {
+        Slot {
+            pid: AtomicU32::new(worker.pid().unwrap_or(0)),
+            mails: AtomicU64::default(),
+        }
+    }
+
     fn status(&self) -> WorkerStatus {
         let pid = self.pid.load(Ordering::Relaxed);
         WorkerStatus {
@@ -243,19 +264,30 @@ impl Generation {
     fn new(number: u64, workers: Vec<Worker>, queue: usize) -> (Generation, Vec<SlotTask>) {
         let (sender, receiver) = mpsc::channel(queue.max(1));
         let receiver = Arc::new(Mutex::new(receiver));
-        let slots: Arc<Vec<Slot>> = Arc::new(workers.iter().map(|_| Slot::default()).collect());
+        let slots: Arc<Vec<Slot>> = Arc::new(workers.iter().map(Slot::of).collect());
         let ready = workers.first().map(|w| w.ready.clone()).unwrap_or_default();
         let digest = ready.digest.clone();
-        let tasks = workers.into_iter().enumerate().map(|(index, worker)| SlotTask {
-            index,
-            generation: number,
-            slots: Arc::clone(&slots),
-            receiver: Arc::clone(&receiver),
-            digest: digest.clone(),
-            worker,
-        });
+        let tasks = workers
+            .into_iter()
+            .enumerate()
+            .map(|(index, worker)| SlotTask {
+                index,
+                generation: number,
+                slots: Arc::clone(&slots),
+                receiver: Arc::clone(&receiver),
+                digest: digest.clone(),
+                worker,
+            });
         let tasks = tasks.collect();
-        (Generation { number, queue: sender, ready, workers: slots }, tasks)
+        (
+            Generation {
+                number,
+                queue: sender,
+                ready,
+                workers: slots,
+            },
+            tasks,
+        )
     }
 }
 
@@ -271,9 +303,10 @@ struct SlotTask {
 
 impl SlotTask {
     async fn run(mut self, shared: Weak<Shared>, rules: PathBuf) {
-        self.publish();
         loop {
-            let Some(job) = self.receiver.lock().await.recv().await else { break };
+            let Some(job) = self.receiver.lock().await.recv().await else {
+                break;
+            };
             if job.reply.is_closed() {
                 continue;
             }
@@ -292,15 +325,22 @@ impl SlotTask {
     /// Hands the job to the worker; says whether the worker died of it.
     async fn work(&mut self, job: Job) -> bool {
         let blobs: Vec<&[u8]> = job.blobs.iter().map(AsRef::as_ref).collect();
+        let _ = job.taken.send(());
         let start = Instant::now();
         let outcome = self.worker.ask(&job.request, &blobs, job.limit).await;
         if let (Request::Inspect { .. }, Some(slot)) = (&job.request, self.slots.get(self.index)) {
             slot.mails.fetch_add(1, Ordering::Relaxed);
         }
-        let died = matches!(outcome, Err(RequestError::Deadline(_) | RequestError::Died(_)));
+        let died = matches!(
+            outcome,
+            Err(RequestError::Deadline(_) | RequestError::Died(_))
+        );
         let outcome = outcome.map(|frame| (frame.head, frame.blobs));
         // The asker may have gone away; then nobody needs the answer.
-        let _ = job.reply.send(Done { outcome, took: start.elapsed() });
+        let _ = job.reply.send(Done {
+            outcome,
+            took: start.elapsed(),
+        });
         died
     }
 
@@ -313,7 +353,9 @@ impl SlotTask {
         for attempt in 0.. {
             let pause = RESTART_PAUSES.get(attempt).or(RESTART_PAUSES.last());
             tokio::time::sleep(pause.copied().unwrap_or_default()).await;
-            let Some(shared) = shared.upgrade() else { return false };
+            let Some(shared) = shared.upgrade() else {
+                return false;
+            };
             if shared.current.load().number != self.generation {
                 return false;
             }
@@ -322,7 +364,10 @@ impl SlotTask {
                 Ok(worker) if worker.ready.digest == self.digest => {
                     self.worker = worker;
                     shared.replaced.fetch_add(1, Ordering::Relaxed);
-                    self.publish();
+                    if let Some(slot) = self.slots.get(self.index) {
+                        slot.pid
+                            .store(self.worker.pid().unwrap_or(0), Ordering::Relaxed);
+                    }
                     return true;
                 }
                 Ok(worker) => {
@@ -334,12 +379,6 @@ impl SlotTask {
             }
         }
         false
-    }
-
-    fn publish(&self) {
-        if let Some(slot) = self.slots.get(self.index) {
-            slot.pid.store(self.worker.pid().unwrap_or(0), Ordering::Relaxed);
-        }
     }
 }
 

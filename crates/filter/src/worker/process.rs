@@ -64,8 +64,11 @@ impl Worker {
             .kill_on_drop(true)
             .spawn()?;
         ours.set_nonblocking(true)?;
-        let mut worker =
-            Worker { child, socket: UnixStream::from_std(ours)?, ready: Ready::default() };
+        let mut worker = Worker {
+            child,
+            socket: UnixStream::from_std(ours)?,
+            ready: Ready::default(),
+        };
         let hello = tokio::time::timeout(START, async {
             frame::write_async(&mut worker.socket, setup, &[]).await?;
             frame::read_async::<Hello>(&mut worker.socket).await
@@ -123,7 +126,9 @@ impl Worker {
 
     /// Lets an idle worker end.
     pub(crate) async fn stop(self) {
-        let Worker { mut child, socket, .. } = self;
+        let Worker {
+            mut child, socket, ..
+        } = self;
         drop(socket);
         if tokio::time::timeout(END, child.wait()).await.is_err() {
             let _ = child.kill().await;

@@ -51,7 +51,10 @@ pub(crate) enum Request {
     /// Take a mail apart and run file and raw rules. Blob: the message.
     Inspect { envelope: Envelope },
     /// Run the mail rules. Blobs: facts and text of the inspection.
-    Judge { tenants: Vec<String>, failures: Vec<inspect::Failure> },
+    Judge {
+        tenants: Vec<String>,
+        failures: Vec<inspect::Failure>,
+    },
 }
 
 /// The answer to a request.
