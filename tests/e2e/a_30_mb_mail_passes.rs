@@ -34,10 +34,20 @@ fn large_mail_arrives(subject: &str, size: usize) -> Result<()> {
     let received = site.sink.wait_for(subject)?;
     let below = received.below_trace();
     // Our fields stand at the end of the header, so the body is the same length from its end.
-    let body = |message: &[u8]| message.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or(0);
+    let body = |message: &[u8]| {
+        message
+            .windows(4)
+            .position(|w| w == b"\r\n\r\n")
+            .unwrap_or(0)
+    };
     let (ours, theirs) = (body(below), body(&sent));
-    assert_eq!(sha256(below.get(ours..).unwrap_or_default()), sha256(&sent[theirs..]));
-    let verdict = site.daemon.cli(["verdict", "list", "--subject", subject, "--json"])?;
+    assert_eq!(
+        sha256(below.get(ours..).unwrap_or_default()),
+        sha256(&sent[theirs..])
+    );
+    let verdict = site
+        .daemon
+        .cli(["verdict", "list", "--subject", subject, "--json"])?;
     assert_eq!(verdict.ok().object()?["size"], sent.len());
     Ok(())
 }
@@ -54,6 +64,9 @@ fn large(subject: &str, size: usize) -> Vec<u8> {
         state.to_le_bytes()
     };
     let count = size * 57 / 78;
-    let content: Vec<u8> = std::iter::repeat_with(&mut next).flatten().take(count).collect();
+    let content: Vec<u8> = std::iter::repeat_with(&mut next)
+        .flatten()
+        .take(count)
+        .collect();
     with_attachment(subject, "measurements.dat", &content)
 }

@@ -9,7 +9,10 @@ use std::process::Command;
 /// Which crates of ours a crate may use.
 const ARROWS: [(&str, &[&str]); 11] = [
     ("control", &[]),
-    ("filter", &["inspect", "mail", "policy", "rules", "store", "unpack"]),
+    (
+        "filter",
+        &["inspect", "mail", "policy", "rules", "store", "unpack"],
+    ),
     ("inspect", &["links", "mail", "rules", "unpack"]),
     ("links", &[]),
     ("mail", &[]),
@@ -39,12 +42,22 @@ const OWNERS: [(&str, &str); 8] = [
 #[test]
 fn and_no_others() -> Result<()> {
     let crates = dependencies()?;
-    let tabled = ARROWS.iter().map(|(name, _)| *name).chain([PROGRAM]).collect::<BTreeSet<_>>();
-    assert_eq!(crates.keys().map(String::as_str).collect::<BTreeSet<_>>(), tabled);
+    let tabled = ARROWS
+        .iter()
+        .map(|(name, _)| *name)
+        .chain([PROGRAM])
+        .collect::<BTreeSet<_>>();
+    assert_eq!(
+        crates.keys().map(String::as_str).collect::<BTreeSet<_>>(),
+        tabled
+    );
     for (name, allowed) in ARROWS {
         let used = crates.get(name).into_iter().flatten();
         for other in used.filter(|used| crates.contains_key(*used)) {
-            assert!(allowed.contains(&other.as_str()), "{name} must not use {other}");
+            assert!(
+                allowed.contains(&other.as_str()),
+                "{name} must not use {other}"
+            );
         }
     }
     Ok(())
@@ -54,7 +67,10 @@ fn and_no_others() -> Result<()> {
 fn and_a_heavy_dependency_has_one_owner() -> Result<()> {
     for (name, used) in dependencies()? {
         for (external, owner) in OWNERS {
-            assert!(name == owner || !used.contains(external), "{external} belongs to {owner}, not {name}");
+            assert!(
+                name == owner || !used.contains(external),
+                "{external} belongs to {owner}, not {name}"
+            );
         }
     }
     Ok(())
@@ -63,9 +79,22 @@ fn and_a_heavy_dependency_has_one_owner() -> Result<()> {
 /// What each crate of ours names as a dependency of its code; what only its tests use is left out.
 fn dependencies() -> Result<BTreeMap<String, BTreeSet<String>>> {
     let mut command = Command::new(env!("CARGO"));
-    command.args(["metadata", "--format-version", "1", "--no-deps", "--offline"]);
-    let output = command.current_dir(workspace()).output().context("cargo metadata")?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    command.args([
+        "metadata",
+        "--format-version",
+        "1",
+        "--no-deps",
+        "--offline",
+    ]);
+    let output = command
+        .current_dir(workspace())
+        .output()
+        .context("cargo metadata")?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: Value = serde_json::from_slice(&output.stdout)?;
     let packages = metadata["packages"].as_array().context("packages")?;
     let one = |package: &Value| {

@@ -10,24 +10,47 @@ fn by_segment_and_line() -> Result<()> {
     let mut site = Site::start(Setup::default())?;
     assert_eq!(site.send(&eicar_in_zip_in_zip("bad"))?.code, 250);
     assert_eq!(site.send(&clean("good"))?.code, 250);
-    let report = site.daemon.cli(["audit", "verify", "--json"])?.ok().object()?;
+    let report = site
+        .daemon
+        .cli(["audit", "verify", "--json"])?
+        .ok()
+        .object()?;
     assert_eq!(report["ok"], true, "{report}");
-    assert!(report["events"].as_u64().is_some_and(|n| n >= 5), "{report}");
+    assert!(
+        report["events"].as_u64().is_some_and(|n| n >= 5),
+        "{report}"
+    );
 
     site.daemon.terminate()?;
-    let report = site.daemon.cli(["audit", "verify", "--json"])?.ok().object()?;
+    let report = site
+        .daemon
+        .cli(["audit", "verify", "--json"])?
+        .ok()
+        .object()?;
     assert_eq!(report["ok"], true, "without a daemon as well: {report}");
 
     let segment = segment(&site)?;
     let original = fs::read_to_string(&segment)?;
-    let line = original.lines().position(|l| l.contains("alice@sender.example"));
+    let line = original
+        .lines()
+        .position(|l| l.contains("alice@sender.example"));
     let line = line.context("the journal knows the sender")?;
-    fs::write(&segment, original.replacen("alice@sender.example", "alicf@sender.example", 1))?;
+    fs::write(
+        &segment,
+        original.replacen("alice@sender.example", "alicf@sender.example", 1),
+    )?;
     let run = site.daemon.cli(["audit", "verify"])?.exits(1);
-    let name = segment.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    let name = segment
+        .file_name()
+        .and_then(|n| n.to_str())
+        .unwrap_or_default();
     let said = run.text() + &run.stderr;
     assert!(said.contains(name), "names {name}: {said}");
-    assert!(said.contains(&format!("line {}", line + 1)), "names line {}: {said}", line + 1);
+    assert!(
+        said.contains(&format!("line {}", line + 1)),
+        "names line {}: {said}",
+        line + 1
+    );
     Ok(())
 }
 
@@ -39,8 +62,15 @@ fn and_a_line_that_was_taken_out() -> Result<()> {
     site.daemon.terminate()?;
     let segment = segment(&site)?;
     let original = fs::read_to_string(&segment)?;
-    let kept = original.lines().enumerate().filter(|(index, _)| *index != 3);
-    fs::write(&segment, kept.map(|(_, line)| format!("{line}\n")).collect::<String>())?;
+    let kept = original
+        .lines()
+        .enumerate()
+        .filter(|(index, _)| *index != 3);
+    fs::write(
+        &segment,
+        kept.map(|(_, line)| format!("{line}\n"))
+            .collect::<String>(),
+    )?;
     let run = site.daemon.cli(["audit", "verify"])?.exits(1);
     let said = run.text() + &run.stderr;
     assert!(said.contains("line 4"), "where it is missing: {said}");

@@ -45,7 +45,10 @@ fn with_line_column_and_the_nearest_key() -> Result<()> {
 #[test]
 fn and_what_is_shipped_has_none() -> Result<()> {
     postern(["config", "check"])?.ok();
-    let shipped = workspace().join("deploy/postern.toml").display().to_string();
+    let shipped = workspace()
+        .join("deploy/postern.toml")
+        .display()
+        .to_string();
     postern(["config", "check", "--config", &shipped])?.ok();
     Ok(())
 }

@@ -28,14 +28,22 @@ fn while_a_mail_is_scanned() -> Result<()> {
     })?;
     assert_eq!(reply.code, 451, "{reply:?}");
     // Without a daemon its workers are nobody's, and go.
-    eventually("the workers end", || workers.iter().all(|&pid| !is_alive(pid)).then_some(()))?;
+    eventually("the workers end", || {
+        workers.iter().all(|&pid| !is_alive(pid)).then_some(())
+    })?;
 
     assert_eq!(site.send(&clean("without a daemon"))?.code, 451);
     site.daemon.start()?;
     assert!(site.daemon.entries()?.is_empty());
     assert_eq!(site.send(&eicar_in_zip_in_zip("in the middle"))?.code, 250);
     assert_eq!(site.daemon.entry("in the middle")?["state"], "held");
-    assert_eq!(site.daemon.cli(["audit", "verify", "--json"])?.ok().object()?["ok"], true);
+    assert_eq!(
+        site.daemon
+            .cli(["audit", "verify", "--json"])?
+            .ok()
+            .object()?["ok"],
+        true
+    );
     Ok(())
 }
 
@@ -52,26 +60,48 @@ fn at_random_moments_under_load() -> Result<()> {
         acknowledged.extend(send_until_killed(&mut site, round)?);
         site.daemon.start()?;
     }
-    assert!(acknowledged.len() > 10, "the load was no load: {}", acknowledged.len());
+    assert!(
+        acknowledged.len() > 10,
+        "the load was no load: {}",
+        acknowledged.len()
+    );
     site.postfix.wait_until_empty()?;
 
     let mut held = BTreeMap::<String, u32>::new();
     for entry in site.daemon.entries()? {
-        *held.entry(entry["subject"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+        *held
+            .entry(entry["subject"].as_str().unwrap_or_default().to_owned())
+            .or_default() += 1;
     }
     for (subject, bad) in &acknowledged {
-        let (delivered, held) = (site.sink.with(&format!("{subject}\r\n")).len(), held.get(subject));
+        let (delivered, held) = (
+            site.sink.with(&format!("{subject}\r\n")).len(),
+            held.get(subject),
+        );
         match bad {
             true => assert_eq!((delivered, held), (0, Some(&1)), "{subject}"),
             false => assert_eq!((delivered, held), (1, None), "{subject}"),
         }
     }
     // Held and not acknowledged is allowed (the answer was on its way), but never in the thousands.
-    let unasked = held.keys().filter(|subject| !acknowledged.contains_key(*subject)).count();
+    let unasked = held
+        .keys()
+        .filter(|subject| !acknowledged.contains_key(*subject))
+        .count();
     assert!(unasked <= (ROUNDS * SENDERS) as usize, "{unasked}");
     assert!(held.values().all(|&copies| copies == 1), "{held:?}");
-    assert_eq!(site.daemon.held_files()?.len(), held.len(), "a file for each entry");
-    assert_eq!(site.daemon.cli(["audit", "verify", "--json"])?.ok().object()?["ok"], true);
+    assert_eq!(
+        site.daemon.held_files()?.len(),
+        held.len(),
+        "a file for each entry"
+    );
+    assert_eq!(
+        site.daemon
+            .cli(["audit", "verify", "--json"])?
+            .ok()
+            .object()?["ok"],
+        true
+    );
     let again = site.daemon.entries()?;
     site.daemon.cli(["store", "rebuild"])?.ok();
     assert_eq!(site.daemon.entries()?, again);
@@ -91,7 +121,11 @@ fn send_until_killed(site: &mut Site, round: u32) -> Result<BTreeMap<String, boo
             }
             let subject = format!("round {round} sender {who} mail {number}");
             let bad = number % 3 != 0;
-            let mail = if bad { eicar_in_zip_in_zip(&subject) } else { clean(&subject) };
+            let mail = if bad {
+                eicar_in_zip_in_zip(&subject)
+            } else {
+                clean(&subject)
+            };
             let rcpts = ["bob@rcpt.example"];
             let reply = crate::harness::submit(port, "alice@sender.example", &rcpts, &mail)?;
             if reply.is_positive() {
@@ -104,7 +138,9 @@ fn send_until_killed(site: &mut Site, round: u32) -> Result<BTreeMap<String, boo
         Ok(acknowledged)
     };
     std::thread::scope(|scope| {
-        let senders: Vec<_> = (0..SENDERS).map(|who| scope.spawn(move || sender(who))).collect();
+        let senders: Vec<_> = (0..SENDERS)
+            .map(|who| scope.spawn(move || sender(who)))
+            .collect();
         // At least a few mails in each round, and then a moment that differs from run to run.
         let under_way = eventually("mails are under way", || {
             (sent.load(Ordering::Relaxed) >= SENDERS * 2).then_some(())

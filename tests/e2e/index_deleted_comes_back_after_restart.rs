@@ -39,9 +39,19 @@ fn fill(site: &Site) -> Result<Value> {
         assert_eq!(site.send(&eicar_in_zip_in_zip(subject))?.code, 250);
     }
     assert_eq!(site.send(&clean("is delivered"))?.code, 250);
-    let release = ["quarantine", "release", "--subject", "is released", "--yes", "--why", "asked"];
+    let release = [
+        "quarantine",
+        "release",
+        "--subject",
+        "is released",
+        "--yes",
+        "--why",
+        "asked",
+    ];
     site.daemon.cli(release)?.ok();
-    site.daemon.cli(["quarantine", "delete", "--subject", "is deleted", "--yes"])?.ok();
+    site.daemon
+        .cli(["quarantine", "delete", "--subject", "is deleted", "--yes"])?
+        .ok();
     all_that_is_remembered(site)
 }
 
@@ -50,12 +60,27 @@ fn all_that_is_remembered(site: &Site) -> Result<Value> {
     for entry in site.daemon.entries()? {
         let id = entry["id"].as_str().expect("an id").to_owned();
         all.push(entry);
-        all.push(site.daemon.cli(["quarantine", "show", &id, "--json"])?.ok().object()?);
+        all.push(
+            site.daemon
+                .cli(["quarantine", "show", &id, "--json"])?
+                .ok()
+                .object()?,
+        );
     }
-    for verdict in site.daemon.cli(["verdict", "list", "--json"])?.ok().json()? {
+    for verdict in site
+        .daemon
+        .cli(["verdict", "list", "--json"])?
+        .ok()
+        .json()?
+    {
         let id = verdict["id"].as_str().expect("an id").to_owned();
         all.push(verdict);
-        all.push(site.daemon.cli(["verdict", "show", &id, "--json"])?.ok().object()?);
+        all.push(
+            site.daemon
+                .cli(["verdict", "show", &id, "--json"])?
+                .ok()
+                .object()?,
+        );
     }
     assert_eq!(all.len(), 2 * 3 + 2 * 4, "{all:?}");
     Ok(all.into())
@@ -64,9 +89,17 @@ fn all_that_is_remembered(site: &Site) -> Result<Value> {
 fn still_works(site: &Site) -> Result<()> {
     assert_eq!(site.send(&eicar_in_zip_in_zip("is new"))?.code, 250);
     assert_eq!(site.daemon.entry("is new")?["state"], "held");
-    site.daemon.cli(["quarantine", "release", "--subject", "is held", "--yes"])?.ok();
+    site.daemon
+        .cli(["quarantine", "release", "--subject", "is held", "--yes"])?
+        .ok();
     site.sink.wait_for("is held")?;
-    assert_eq!(site.daemon.cli(["audit", "verify", "--json"])?.ok().object()?["ok"], true);
+    assert_eq!(
+        site.daemon
+            .cli(["audit", "verify", "--json"])?
+            .ok()
+            .object()?["ok"],
+        true
+    );
     Ok(())
 }
 
@@ -81,7 +114,11 @@ fn overwrite_files(dir: &std::path::Path) -> Result<usize> {
         }
         let mut content = fs::read(&path)?;
         let (start, end) = (content.len() / 8, content.len() * 7 / 8);
-        content.get_mut(start..end).into_iter().flatten().for_each(|byte| *byte ^= 0x5a);
+        content
+            .get_mut(start..end)
+            .into_iter()
+            .flatten()
+            .for_each(|byte| *byte ^= 0x5a);
         fs::write(&path, content)?;
         count += 1;
     }

@@ -17,11 +17,16 @@ fn in_every_spelling_and_number() -> Result<()> {
 
     let received = site.sink.wait_for("Subject: forged")?;
     let header = header_block(&received.data);
-    let own = header.lines().filter(|l| l.to_ascii_lowercase().starts_with("x-postern-"));
+    let own = header
+        .lines()
+        .filter(|l| l.to_ascii_lowercase().starts_with("x-postern-"));
     let mut names: Vec<&str> = own.filter_map(|line| line.split(':').next()).collect();
     names.sort_unstable();
     assert_eq!(names, ["X-Postern-Id", "X-Postern-Verdict"], "{header}");
     assert!(!header.contains("score=-"), "{header}");
-    assert!(header.contains("X-Postern-Verdict: accept; score=0"), "{header}");
+    assert!(
+        header.contains("X-Postern-Verdict: accept; score=0"),
+        "{header}"
+    );
     Ok(())
 }

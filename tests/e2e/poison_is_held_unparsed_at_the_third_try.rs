@@ -23,7 +23,10 @@ fn and_costs_no_third_worker() -> Result<()> {
     let workers = site.daemon.worker_pids()?;
     let mails = |status: &serde_json::Value| -> u64 {
         let workers = status["workers"].as_array().cloned().unwrap_or_default();
-        workers.iter().filter_map(|worker| worker["mails"].as_u64()).sum()
+        workers
+            .iter()
+            .filter_map(|worker| worker["mails"].as_u64())
+            .sum()
     };
     let before = mails(&site.daemon.status()?);
 
@@ -34,14 +37,18 @@ fn and_costs_no_third_worker() -> Result<()> {
     assert_eq!(status["poison"], 1);
 
     let entry = site.daemon.entries()?;
-    let [entry] = entry.as_slice() else { panic!("one entry: {entry:?}") };
+    let [entry] = entry.as_slice() else {
+        panic!("one entry: {entry:?}")
+    };
     let id = entry["id"].as_str().expect("an id");
     let shown = site.daemon.cli(["quarantine", "show", id])?.ok().text();
     assert!(shown.contains("poison"), "says why: {shown}");
     let raw = site.daemon.cli(["quarantine", "show", id, "--raw"])?.ok();
     assert_eq!(raw.stdout, poison, "held as it came");
     // A person may still release it.
-    site.daemon.cli(["quarantine", "release", id, "--yes"])?.ok();
+    site.daemon
+        .cli(["quarantine", "release", id, "--yes"])?
+        .ok();
     site.sink.wait_for("poison")?;
     Ok(())
 }

@@ -49,7 +49,11 @@ fn a_session_that_outlives_the_daemon_is_deferred_and_the_next_one_is_not() -> R
 fn delivered(site: &Site, subject: &str) -> Result<()> {
     let reply = site.send(&clean(subject))?;
     assert_eq!(reply.code, 250, "{subject}: {reply:?}");
-    assert!(site.sink.wait_for(subject)?.header_contains("X-Postern-Verdict: accept"));
+    assert!(
+        site.sink
+            .wait_for(subject)?
+            .header_contains("X-Postern-Verdict: accept")
+    );
     Ok(())
 }
 

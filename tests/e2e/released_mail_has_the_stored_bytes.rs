@@ -26,15 +26,29 @@ fn below_the_trace_field_of_the_mta() -> Result<()> {
     assert_eq!(site.daemon.cli(release)?.ok().json()?.len(), 2);
     for file in site.daemon.held_files()? {
         let stored = fs::read(&file)?;
-        let subject = if stored == sent { "as it is\r" } else { "as it is, too" };
+        let subject = if stored == sent {
+            "as it is\r"
+        } else {
+            "as it is, too"
+        };
         let delivered = site.sink.wait_for(subject)?;
         assert_eq!(sha256(delivered.below_trace()), sha256(&stored));
-        assert!(delivered.data.starts_with(b"Received: from "), "{delivered:?}");
+        assert!(
+            delivered.data.starts_with(b"Received: from "),
+            "{delivered:?}"
+        );
         assert!([&sent, &eicar].contains(&&stored));
     }
     // Our own release is neither held again nor counted as another mail.
     assert_eq!(site.daemon.entries()?.len(), 2);
-    assert_eq!(site.daemon.cli(["verdict", "list", "--json"])?.ok().json()?.len(), 2);
+    assert_eq!(
+        site.daemon
+            .cli(["verdict", "list", "--json"])?
+            .ok()
+            .json()?
+            .len(),
+        2
+    );
     Ok(())
 }
 
@@ -42,8 +56,10 @@ fn below_the_trace_field_of_the_mta() -> Result<()> {
 fn a_stranger_who_claims_to_be_a_release_is_held() -> Result<()> {
     let site = Site::start(Setup::default())?;
     assert_eq!(site.send(&eicar_in_zip_in_zip("the real one"))?.code, 250);
-    let id = site.daemon.entry("the real one")?["id"].as_str().expect("an id").to_owned();
-    site.daemon.cli(["quarantine", "release", &id, "--yes"])?.ok();
+    let id = site.daemon.entry_id("the real one")?;
+    site.daemon
+        .cli(["quarantine", "release", &id, "--yes"])?
+        .ok();
     let delivered = site.sink.wait_for("the real one")?;
 
     // He sends the very octets that a release had, and more names that a filter might believe.
@@ -52,7 +68,10 @@ fn a_stranger_who_claims_to_be_a_release_is_held() -> Result<()> {
     );
     let again = [forged.as_bytes(), delivered.data.as_slice()].concat();
     assert_eq!(site.send(&again)?.code, 250);
-    let held = site.daemon.cli(["quarantine", "list", "--state", "held", "--json"])?.ok();
+    let held = site
+        .daemon
+        .cli(["quarantine", "list", "--state", "held", "--json"])?
+        .ok();
     assert_eq!(held.json()?.len(), 1, "{}", held.text());
     site.postfix.wait_until_empty()?;
     assert_eq!(site.sink.mails().len(), 1);
@@ -63,8 +82,10 @@ fn a_stranger_who_claims_to_be_a_release_is_held() -> Result<()> {
 fn a_second_release_says_so() -> Result<()> {
     let site = Site::start(Setup::default())?;
     assert_eq!(site.send(&eicar_in_zip_in_zip("only once"))?.code, 250);
-    let id = site.daemon.entry("only once")?["id"].as_str().expect("an id").to_owned();
-    site.daemon.cli(["quarantine", "release", &id, "--yes"])?.ok();
+    let id = site.daemon.entry_id("only once")?;
+    site.daemon
+        .cli(["quarantine", "release", &id, "--yes"])?
+        .ok();
     let second = site.daemon.cli(["quarantine", "release", &id, "--yes"])?;
     assert_ne!(second.status, Some(0));
     let said = second.text() + &second.stderr;
@@ -78,11 +99,14 @@ fn a_second_release_says_so() -> Result<()> {
 fn two_releases_at_the_same_time_deliver_once() -> Result<()> {
     let site = Site::start(Setup::default())?;
     assert_eq!(site.send(&eicar_in_zip_in_zip("a race"))?.code, 250);
-    let id = site.daemon.entry("a race")?["id"].as_str().expect("an id").to_owned();
+    let id = site.daemon.entry_id("a race")?;
     let release = || site.daemon.cli(["quarantine", "release", &id, "--yes"]);
     let runs: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(release)).collect();
-        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("no panic"))
+            .collect()
     });
     let mut won = 0;
     for run in runs {

@@ -57,7 +57,10 @@ fn by_command_and_by_signal() -> Result<()> {
         changed
     })?;
     site.postfix.wait_until_empty()?;
-    assert_eq!(site.sink.with("load ").len(), sent.load(Ordering::Relaxed) as usize);
+    assert_eq!(
+        site.sink.with("load ").len(),
+        sent.load(Ordering::Relaxed) as usize
+    );
     assert_eq!(site.daemon.status()?["failures"], 0);
     Ok(())
 }
@@ -71,7 +74,11 @@ fn change_rules(site: &Site) -> Result<()> {
     site.sink.wait_for("pills, no rule yet")?;
 
     fs::write(&file, GOOD)?;
-    let reloaded = site.daemon.cli(["rules", "reload", "--json"])?.ok().object()?;
+    let reloaded = site
+        .daemon
+        .cli(["rules", "reload", "--json"])?
+        .ok()
+        .object()?;
     assert_ne!(reloaded["before"], reloaded["digest"]);
     let second = digest()?;
     assert_ne!(first, second);
@@ -81,7 +88,11 @@ fn change_rules(site: &Site) -> Result<()> {
     fs::write(&file, BROKEN)?;
     let refused = site.daemon.cli(["rules", "reload"])?.exits(2);
     for word in ["pills.yar:8", "subjekt", "^"] {
-        assert!(refused.stderr.contains(word), "`{word}` in: {}", refused.stderr);
+        assert!(
+            refused.stderr.contains(word),
+            "`{word}` in: {}",
+            refused.stderr
+        );
     }
     assert_eq!(digest()?, second, "the old rules serve");
     let reloads = reports_of_old_rules(site);
@@ -104,12 +115,18 @@ fn change_rules(site: &Site) -> Result<()> {
     assert_eq!(site.send(&clean("pills, no rule any more"))?.code, 250);
     site.sink.wait_for("pills, no rule any more")?;
     let status = site.daemon.status()?;
-    assert!(!status["problems"].to_string().contains("pills.yar"), "{status}");
+    assert!(
+        !status["problems"].to_string().contains("pills.yar"),
+        "{status}"
+    );
     Ok(())
 }
 
 fn reports_of_old_rules(site: &Site) -> usize {
-    site.daemon.log().matches("the old rules stay in force").count()
+    site.daemon
+        .log()
+        .matches("the old rules stay in force")
+        .count()
 }
 
 #[test]
@@ -120,7 +137,10 @@ fn a_policy_comes_into_force_by_signal() -> Result<()> {
     let before = site.daemon.status()?["policy"]["digest"].clone();
 
     let config = fs::read_to_string(site.daemon.config())?;
-    fs::write(site.daemon.config(), format!("policy.quarantine = 200\n{config}"))?;
+    fs::write(
+        site.daemon.config(),
+        format!("policy.quarantine = 200\n{config}"),
+    )?;
     site.daemon.signal(Signal::HUP)?;
     eventually("the policy is in force", || {
         let status = site.daemon.status().ok()?;
@@ -128,10 +148,17 @@ fn a_policy_comes_into_force_by_signal() -> Result<()> {
     })?;
     assert_eq!(site.send(&clean("pills, tagged"))?.code, 250);
     let received = site.sink.wait_for("pills, tagged")?;
-    assert!(received.header_contains("X-Postern-Verdict: tag; score=100"), "{received:?}");
+    assert!(
+        received.header_contains("X-Postern-Verdict: tag; score=100"),
+        "{received:?}"
+    );
     // The old verdict is still explained by the policy of its day.
-    let id = site.daemon.entry("pills, held")?["id"].as_str().expect("an id").to_owned();
-    let explained = site.daemon.cli(["verdict", "explain", &id, "--json"])?.ok().object()?;
+    let id = site.daemon.entry_id("pills, held")?;
+    let explained = site
+        .daemon
+        .cli(["verdict", "explain", &id, "--json"])?
+        .ok()
+        .object()?;
     assert_eq!(explained["equal"], true, "{explained}");
     Ok(())
 }

@@ -55,7 +55,10 @@ fn a_daemon_that_has_served_starts_with_the_last_rules_that_worked() -> Result<(
     fs::write(site.daemon.path("rules/mail/broken.yar"), BROKEN)?;
     site.daemon.start()?;
     let status = site.daemon.status()?;
-    assert!(status["problems"].to_string().contains("broken.yar"), "{status}");
+    assert!(
+        status["problems"].to_string().contains("broken.yar"),
+        "{status}"
+    );
     assert_eq!(site.send(&clean("with the old rules"))?.code, 250);
     site.sink.wait_for("with the old rules")?;
     Ok(())

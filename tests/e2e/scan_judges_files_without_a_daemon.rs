@@ -13,7 +13,10 @@ fn the_fixtures_give_a_table_and_status_1() -> Result<()> {
     for word in ["fixtures/mail/", "eicar_test_file", "quarantine", "accept"] {
         assert!(table.contains(word), "`{word}` in: {table}");
     }
-    assert!(!table.contains('\u{1b}'), "no escapes when nobody looks: {table}");
+    assert!(
+        !table.contains('\u{1b}'),
+        "no escapes when nobody looks: {table}"
+    );
     Ok(())
 }
 
@@ -22,16 +25,28 @@ fn clean_mail_gives_status_0_and_nonsense_2() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let path = |name: &str| dir.path().join(name).display().to_string();
     fs::write(path("clean.eml"), clean("harmless"))?;
-    fs::write(path("lf.eml"), String::from_utf8_lossy(&clean("harmless")).replace("\r\n", "\n"))?;
+    fs::write(
+        path("lf.eml"),
+        String::from_utf8_lossy(&clean("harmless")).replace("\r\n", "\n"),
+    )?;
     let run = postern(["scan", &path("clean.eml"), &path("lf.eml"), "--json"])?.ok();
     let mails = run.json()?;
     assert_eq!(mails.len(), 2);
-    assert!(mails.iter().all(|mail| mail["action"] == "accept"), "{mails:?}");
+    assert!(
+        mails.iter().all(|mail| mail["action"] == "accept"),
+        "{mails:?}"
+    );
 
     let run = postern(["scan", &path("no-such-file.eml")])?.exits(2);
     assert!(run.stderr.contains("no-such-file.eml"), "{}", run.stderr);
     // What can be judged is judged although something else cannot be.
-    let run = postern(["scan", &path("clean.eml"), &path("no-such-file.eml"), "--json"])?.exits(2);
+    let run = postern([
+        "scan",
+        &path("clean.eml"),
+        &path("no-such-file.eml"),
+        "--json",
+    ])?
+    .exits(2);
     assert!(run.text().contains("clean.eml"), "{}", run.text());
     Ok(())
 }
@@ -42,7 +57,10 @@ fn json_has_exactly_the_documented_shape() -> Result<()> {
     let mut bad = eicar_in_zip_in_zip("shape");
     let link = b"As promised: https://sender.example/page?q=1\r\n";
     let text = b"As promised.\r\n";
-    let at = bad.windows(text.len()).position(|w| w == text).context("the text")?;
+    let at = bad
+        .windows(text.len())
+        .position(|w| w == text)
+        .context("the text")?;
     bad.splice(at..at + text.len(), link.iter().copied());
     fs::write(dir.path().join("bad.eml"), bad)?;
     let dir = dir.path().display().to_string();
@@ -53,40 +71,88 @@ fn json_has_exactly_the_documented_shape() -> Result<()> {
         shape_of_mail(mail);
     }
 
-    let mail = mails.iter().find(|mail| mail["file"].as_str().is_some_and(|f| f.ends_with("bad.eml")));
+    let mail = mails.iter().find(|mail| {
+        mail["file"]
+            .as_str()
+            .is_some_and(|f| f.ends_with("bad.eml"))
+    });
     let mail = mail.context("the mail of this test")?;
     assert_eq!(mail["action"], "quarantine");
     assert_eq!(mail["category"], "malware");
     assert_eq!(mail["links"][0]["host"], "sender.example");
     let hit = &mail["hits"][0];
-    assert_eq!((&hit["rule"], &hit["stage"]), (&"eicar_test_file".into(), &"live".into()));
+    assert_eq!(
+        (&hit["rule"], &hit["stage"]),
+        (&"eicar_test_file".into(), &"live".into())
+    );
     // The hit leads to the artifact.
     let artifacts = mail["artifacts"].as_array().context("artifacts")?;
-    let artifact = artifacts.iter().find(|artifact| artifact["path"] == hit["artifact"]);
-    assert_eq!(artifact.context("the artifact that was hit")?["name"], "eicar.com");
+    let artifact = artifacts
+        .iter()
+        .find(|artifact| artifact["path"] == hit["artifact"]);
+    assert_eq!(
+        artifact.context("the artifact that was hit")?["name"],
+        "eicar.com"
+    );
     Ok(())
 }
 
 fn shape_of_mail(mail: &Value) {
-    let keys = ["file", "action", "score", "category", "hits", "artifacts", "links", "defects", "failures", "ms"];
+    let keys = [
+        "file",
+        "action",
+        "score",
+        "category",
+        "hits",
+        "artifacts",
+        "links",
+        "defects",
+        "failures",
+        "ms",
+    ];
     has_keys(mail, &keys);
-    assert!(mail["file"].is_string() && mail["action"].is_string(), "{mail}");
+    assert!(
+        mail["file"].is_string() && mail["action"].is_string(),
+        "{mail}"
+    );
     assert!(mail["score"].is_i64() && mail["ms"].is_u64(), "{mail}");
-    assert!(mail["category"].is_string() || mail["category"].is_null(), "{mail}");
+    assert!(
+        mail["category"].is_string() || mail["category"].is_null(),
+        "{mail}"
+    );
     for hit in items(mail, "hits") {
         has_keys(hit, &["rule", "score", "category", "artifact", "stage"]);
-        assert!(hit["score"].is_i64() && hit["artifact"].is_string(), "{hit}");
+        assert!(
+            hit["score"].is_i64() && hit["artifact"].is_string(),
+            "{hit}"
+        );
     }
     for artifact in items(mail, "artifacts") {
-        has_keys(artifact, &["path", "name", "type", "size", "sha256", "coverage"]);
-        assert!(artifact["size"].is_u64() && artifact["path"].is_string(), "{artifact}");
-        assert_eq!(artifact["sha256"].as_str().map(str::len), Some(64), "{artifact}");
+        has_keys(
+            artifact,
+            &["path", "name", "type", "size", "sha256", "coverage"],
+        );
+        assert!(
+            artifact["size"].is_u64() && artifact["path"].is_string(),
+            "{artifact}"
+        );
+        assert_eq!(
+            artifact["sha256"].as_str().map(str::len),
+            Some(64),
+            "{artifact}"
+        );
         let coverages = ["full", "encrypted", "unsupported", "damaged", "over-limit"];
-        assert!(coverages.iter().any(|known| artifact["coverage"] == *known), "{artifact}");
+        assert!(
+            coverages.iter().any(|known| artifact["coverage"] == *known),
+            "{artifact}"
+        );
     }
     for link in items(mail, "links") {
         has_keys(link, &["url", "host", "listed", "flags"]);
-        assert!(link["listed"].is_array() && link["flags"].is_array(), "{link}");
+        assert!(
+            link["listed"].is_array() && link["flags"].is_array(),
+            "{link}"
+        );
     }
     for list in ["defects", "failures"] {
         assert!(items(mail, list).iter().all(Value::is_string), "{mail}");
@@ -102,5 +168,7 @@ fn has_keys(value: &Value, keys: &[&str]) {
 
 #[track_caller]
 fn items<'a>(value: &'a Value, key: &str) -> &'a Vec<Value> {
-    value[key].as_array().unwrap_or_else(|| panic!("{key} is no list: {value}"))
+    value[key]
+        .as_array()
+        .unwrap_or_else(|| panic!("{key} is no list: {value}"))
 }

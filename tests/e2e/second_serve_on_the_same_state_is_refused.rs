@@ -11,8 +11,12 @@ fn and_says_which_process_has_it() -> Result<()> {
     let pid = daemon.pid()?.to_string();
     // Another door and another socket: only the state is the same.
     let config = fs::read_to_string(daemon.config())?;
-    let lines = config.lines().filter(|line| !line.starts_with("milter.listen"));
-    let other = lines.chain(["milter.listen = [\"127.0.0.1:0\"]"]).map(|l| format!("{l}\n"));
+    let lines = config
+        .lines()
+        .filter(|line| !line.starts_with("milter.listen"));
+    let other = lines
+        .chain(["milter.listen = [\"127.0.0.1:0\"]"])
+        .map(|l| format!("{l}\n"));
     let other: String = other.collect();
     let socket = daemon.path("other.sock").display().to_string();
     let path = daemon.path("other.toml");
@@ -20,9 +24,17 @@ fn and_says_which_process_has_it() -> Result<()> {
 
     let path = path.display().to_string();
     let refused = postern(["serve", "--config", &path])?.exits(2);
-    assert!(refused.stderr.contains(&pid), "names the process: {}", refused.stderr);
+    assert!(
+        refused.stderr.contains(&pid),
+        "names the process: {}",
+        refused.stderr
+    );
     let state = daemon.path("var").display().to_string();
-    assert!(refused.stderr.contains(&state), "names the state: {}", refused.stderr);
+    assert!(
+        refused.stderr.contains(&state),
+        "names the state: {}",
+        refused.stderr
+    );
     // The first one has not noticed.
     assert_eq!(daemon.status()?["pid"].to_string(), pid);
     Ok(())

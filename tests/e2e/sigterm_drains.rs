@@ -23,7 +23,9 @@ fn a_running_mail_is_answered_before_the_end() -> Result<()> {
     let status = site.daemon.wait()?;
     assert!(status.success(), "{status}: {}", site.daemon.log());
     assert!(!is_alive(pid));
-    eventually("the workers end", || workers.iter().all(|&pid| !is_alive(pid)).then_some(()))?;
+    eventually("the workers end", || {
+        workers.iter().all(|&pid| !is_alive(pid)).then_some(())
+    })?;
 
     site.postfix.wait_until_empty()?;
     let delivered = site.sink.with("running").len();
@@ -36,7 +38,11 @@ fn a_running_mail_is_answered_before_the_end() -> Result<()> {
     site.daemon.start()?;
     let status = site.daemon.status()?;
     let recovery = &status["store"]["recovery"];
-    assert_eq!(recovery.as_array().map(Vec::len), Some(0), "nothing to repair: {recovery}");
+    assert_eq!(
+        recovery.as_array().map(Vec::len),
+        Some(0),
+        "nothing to repair: {recovery}"
+    );
     assert_eq!(site.daemon.entry("held before")?["state"], "held");
     Ok(())
 }
@@ -49,6 +55,9 @@ fn an_idle_daemon_ends_at_once_with_open_sessions() -> Result<()> {
     assert_eq!(session.mail(from, &rcpts, &clean("one"))?.code, 250);
     let status = site.daemon.terminate()?;
     assert!(status.success(), "{status}");
-    assert!(!site.daemon.path("var/control.sock").exists(), "the socket is taken away");
+    assert!(
+        !site.daemon.path("var/control.sock").exists(),
+        "the socket is taken away"
+    );
     Ok(())
 }

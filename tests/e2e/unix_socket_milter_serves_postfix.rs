@@ -7,7 +7,10 @@ use anyhow::Result;
 fn as_a_port_does() -> Result<()> {
     let mut site = Site::start(Setup::default().milter_socket())?;
     assert_eq!(site.send(&clean("over a file"))?.code, 250);
-    assert_eq!(site.send(&eicar_in_zip_in_zip("bad over a file"))?.code, 250);
+    assert_eq!(
+        site.send(&eicar_in_zip_in_zip("bad over a file"))?.code,
+        250
+    );
     site.sink.wait_for("over a file")?;
     assert_eq!(site.daemon.entry("bad over a file")?["state"], "held");
 

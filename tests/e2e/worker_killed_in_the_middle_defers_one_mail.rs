@@ -21,7 +21,10 @@ fn and_the_next_one_passes() -> Result<()> {
     assert!(reply.text.contains("try again later"), "{reply:?}");
 
     assert_eq!(site.send(&clean("the next one"))?.code, 250);
-    assert_eq!(site.send(&eicar_in_zip_in_zip("the one after it"))?.code, 250);
+    assert_eq!(
+        site.send(&eicar_in_zip_in_zip("the one after it"))?.code,
+        250
+    );
     // Sent again, the mail that had bad luck passes: one death is not held against it.
     assert_eq!(site.send(&slow::mail("bad luck"))?.code, 250);
     site.sink.wait_for("bad luck")?;

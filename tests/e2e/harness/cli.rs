@@ -24,15 +24,24 @@ impl Run {
     /// Standard output with one JSON object on each line.
     pub(crate) fn json(&self) -> Result<Vec<Value>> {
         let text = std::str::from_utf8(&self.stdout)?;
-        let lines = text.lines().map(serde_json::from_str).collect::<Result<_, _>>();
+        let lines = text
+            .lines()
+            .map(serde_json::from_str)
+            .collect::<Result<_, _>>();
         lines.with_context(|| format!("not one JSON object on each line: {text}"))
     }
 
     /// The only JSON object on standard output.
     pub(crate) fn object(&self) -> Result<Value> {
         let mut lines = self.json()?.into_iter();
-        let first = lines.next().with_context(|| format!("no output; {}", self.stderr))?;
-        anyhow::ensure!(lines.next().is_none(), "more than one line: {}", self.text());
+        let first = lines
+            .next()
+            .with_context(|| format!("no output; {}", self.stderr))?;
+        anyhow::ensure!(
+            lines.next().is_none(),
+            "more than one line: {}",
+            self.text()
+        );
         Ok(first)
     }
 
@@ -54,7 +63,10 @@ impl Run {
 /// Runs the program from the root of the workspace, without any environment of its own.
 pub(crate) fn postern<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Result<Run> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_postern"));
-    command.args(args).current_dir(workspace()).stdin(Stdio::null());
+    command
+        .args(args)
+        .current_dir(workspace())
+        .stdin(Stdio::null());
     let output = command.output().with_context(|| format!("{command:?}"))?;
     Ok(Run {
         status: output.status.code(),

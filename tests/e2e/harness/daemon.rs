@@ -19,6 +19,7 @@ pub(crate) struct Setup {
     settings: BTreeMap<String, String>,
     tenants: String,
     rules: Vec<(String, String)>,
+    environment: Vec<(String, OsString)>,
     milter_socket: bool,
 }
 
@@ -44,6 +45,13 @@ impl Setup {
         self
     }
 
+    /// An environment variable.
+    #[must_use]
+    pub(crate) fn env(mut self, name: &str, value: impl Into<OsString>) -> Setup {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
     /// The milter listens on a unix socket instead of a port.
     #[must_use]
     pub(crate) fn milter_socket(mut self) -> Setup {
@@ -58,6 +66,7 @@ impl Setup {
 pub(crate) struct Daemon {
     dir: TempDir,
     milter: String,
+    environment: Vec<(String, OsString)>,
     child: Option<Child>,
 }
 
@@ -71,10 +80,16 @@ impl Daemon {
         fs::set_permissions(root, fs::Permissions::from_mode(0o755))?;
         let (listen, milter) = if setup.milter_socket {
             let path = root.join("milter.sock");
-            (format!("unix:{}", path.display()), format!("unix:{}", path.display()))
+            (
+                format!("unix:{}", path.display()),
+                format!("unix:{}", path.display()),
+            )
         } else {
             let port = free_port()?;
-            (format!("127.0.0.1:{port}"), format!("inet:127.0.0.1:{port}"))
+            (
+                format!("127.0.0.1:{port}"),
+                format!("inet:127.0.0.1:{port}"),
+            )
         };
         copy_dir(&workspace().join("rules"), &root.join("rules"))?;
         for (path, source) in &setup.rules {
@@ -82,20 +97,39 @@ impl Daemon {
         }
         let text = |value: String| format!("{value:?}");
         let mut settings = BTreeMap::from([
-            ("state_dir".to_owned(), text(root.join("var").display().to_string())),
-            ("rules_dir".to_owned(), text(root.join("rules").display().to_string())),
+            (
+                "state_dir".to_owned(),
+                text(root.join("var").display().to_string()),
+            ),
+            (
+                "rules_dir".to_owned(),
+                text(root.join("rules").display().to_string()),
+            ),
             ("milter.listen".to_owned(), format!("[{listen:?}]")),
             ("milter.socket_mode".to_owned(), "\"0666\"".to_owned()),
-            ("release.address".to_owned(), text(format!("127.0.0.1:{release_to}"))),
+            (
+                "release.address".to_owned(),
+                text(format!("127.0.0.1:{release_to}")),
+            ),
             ("workers.count".to_owned(), "2".to_owned()),
             // The machine of a test may have less room than a mail server should have.
             ("store.min_free".to_owned(), "\"1 MiB\"".to_owned()),
             ("log.format".to_owned(), "\"json\"".to_owned()),
         ]);
         settings.extend(setup.settings);
-        let lines = settings.iter().map(|(key, value)| format!("{key} = {value}\n"));
-        fs::write(root.join("postern.toml"), lines.collect::<String>() + &setup.tenants)?;
-        Ok(Daemon { dir, milter, child: None })
+        let lines = settings
+            .iter()
+            .map(|(key, value)| format!("{key} = {value}\n"));
+        fs::write(
+            root.join("postern.toml"),
+            lines.collect::<String>() + &setup.tenants,
+        )?;
+        Ok(Daemon {
+            dir,
+            milter,
+            environment: setup.environment,
+            child: None,
+        })
     }
 
     /// Starts the daemon and waits until it serves.
@@ -108,7 +142,10 @@ impl Daemon {
     pub(crate) fn wait_until_it_serves(&self) -> Result<()> {
         eventually("the daemon answers on its control socket", || {
             if self.has_ended() {
-                return Some(Err(anyhow::anyhow!("the daemon ended at once:\n{}", self.log())));
+                return Some(Err(anyhow::anyhow!(
+                    "the daemon ended at once:\n{}",
+                    self.log()
+                )));
             }
             // Status 1: it serves, and something is not as it should be; tests look at that by themselves.
             let answered = |run: &Run| matches!(run.status, Some(0 | 1));
@@ -120,10 +157,17 @@ impl Daemon {
     /// Starts the daemon and does not wait for anything.
     pub(crate) fn spawn(&mut self) -> Result<()> {
         ensure!(self.child.is_none(), "the daemon runs");
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.path("log"))?;
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.path("log"))?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_postern"));
         command.arg("serve").arg("--config").arg(self.config());
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        command.envs(self.environment.iter().cloned());
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
         self.child = Some(command.spawn().with_context(|| format!("{command:?}"))?);
         Ok(())
     }
@@ -150,7 +194,10 @@ impl Daemon {
 
     /// The log lines that are JSON objects.
     pub(crate) fn log_lines(&self) -> Vec<Value> {
-        self.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        self.log()
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
     }
 
     /// Runs a command against this daemon.
@@ -169,24 +216,44 @@ impl Daemon {
     /// Process ids of the workers that are there now.
     pub(crate) fn worker_pids(&self) -> Result<Vec<u32>> {
         let status = self.status()?;
-        let workers = status["workers"].as_array().context("status has no workers")?;
+        let workers = status["workers"]
+            .as_array()
+            .context("status has no workers")?;
         let pids = workers.iter().filter_map(|worker| worker["pid"].as_u64());
-        Ok(pids.filter(|&pid| pid > 0).filter_map(|pid| u32::try_from(pid).ok()).collect())
+        Ok(pids
+            .filter(|&pid| pid > 0)
+            .filter_map(|pid| u32::try_from(pid).ok())
+            .collect())
     }
 
     /// All entries, in any state, as `quarantine list` gives them.
     pub(crate) fn entries(&self) -> Result<Vec<Value>> {
-        self.cli(["quarantine", "list", "--all", "--json"])?.ok().json()
+        self.cli(["quarantine", "list", "--all", "--json"])?
+            .ok()
+            .json()
     }
 
     /// The only entry whose subject contains a text.
     pub(crate) fn entry(&self, subject: &str) -> Result<Value> {
         let mut found = self.entries()?;
-        found.retain(|entry| entry["subject"].as_str().is_some_and(|s| s.contains(subject)));
+        found.retain(|entry| {
+            entry["subject"]
+                .as_str()
+                .is_some_and(|s| s.contains(subject))
+        });
         match found.as_slice() {
             [entry] => Ok(entry.clone()),
             _ => bail!("{} entries with `{subject}`, not 1: {found:?}", found.len()),
         }
+    }
+
+    /// The id of the only entry whose subject contains a text.
+    pub(crate) fn entry_id(&self, subject: &str) -> Result<String> {
+        let entry = self.entry(subject)?;
+        Ok(entry["id"]
+            .as_str()
+            .context("an entry has an id")?
+            .to_owned())
     }
 
     /// The stored files of held mails.
@@ -240,12 +307,18 @@ impl Daemon {
 
     /// Whether it has ended by itself.
     fn has_ended(&self) -> bool {
-        !self.child.as_ref().is_some_and(|child| is_alive(child.id()))
+        !self
+            .child
+            .as_ref()
+            .is_some_and(|child| is_alive(child.id()))
     }
 }
 
 impl Drop for Daemon {
-    #[expect(clippy::print_stderr, reason = "the test framework shows it with the failure")]
+    #[expect(
+        clippy::print_stderr,
+        reason = "the test framework shows it with the failure"
+    )]
     fn drop(&mut self) {
         let _ = self.kill();
         if std::thread::panicking() {

@@ -55,12 +55,15 @@ pub(crate) fn eicar_in_zip_in_zip(subject: &str) -> Vec<u8> {
 
 /// The EICAR test file, put together here so that no virus scanner takes this source for it.
 pub(crate) fn eicar() -> String {
-    let halves = ["X5O!P%@AP[4\\PZX54(P^)7CC)7}", "$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"];
+    let halves = [
+        "X5O!P%@AP[4\\PZX54(P^)7CC)7}",
+        "$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*",
+    ];
     halves.concat()
 }
 
 /// A zip archive with one stored (not compressed) member.
-fn zip_of(name: &str, content: &[u8]) -> Vec<u8> {
+pub(crate) fn zip_of(name: &str, content: &[u8]) -> Vec<u8> {
     let (crc, size) = (crc32(content), as_u32(content.len()));
     // Version 2.0, no flags, stored, the first day of the epoch of FAT.
     let mut common = Vec::new();
@@ -88,18 +91,27 @@ fn zip_of(name: &str, content: &[u8]) -> Vec<u8> {
 /// Base64 in lines of 76 characters.
 pub(crate) fn base64_lines(content: &[u8]) -> String {
     // 57 octets make 76 characters.
-    content.chunks(57).map(|chunk| STANDARD.encode(chunk) + "\r\n").collect()
+    content
+        .chunks(57)
+        .map(|chunk| STANDARD.encode(chunk) + "\r\n")
+        .collect()
 }
 
 /// The header section of a message, as text.
 pub(crate) fn header_block(message: &[u8]) -> String {
-    let end = message.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or(message.len());
+    let end = message
+        .windows(4)
+        .position(|w| w == b"\r\n\r\n")
+        .unwrap_or(message.len());
     String::from_utf8_lossy(message.get(..end).unwrap_or_default()).into_owned()
 }
 
 /// SHA-256, hexadecimal.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn fields(subject: &str) -> String {
@@ -120,14 +132,28 @@ fn as_u32(length: usize) -> u32 {
     u32::try_from(length).expect("test archives are far below 4 GiB")
 }
 
-/// The checksum of zip (polynomial 0xEDB88320), bit by bit: test archives are small.
+/// The checksum of zip (polynomial 0xEDB88320).
 fn crc32(bytes: &[u8]) -> u32 {
-    let mut crc = u32::MAX;
-    for &byte in bytes {
-        crc ^= u32::from(byte);
-        for _ in 0..8 {
+    const TABLE: [u32; 256] = crc32_table();
+    let step = |crc: u32, byte: &u8| {
+        let [low, ..] = crc.to_le_bytes();
+        (crc >> 8) ^ TABLE[usize::from(low ^ byte)]
+    };
+    !bytes.iter().fold(u32::MAX, step)
+}
+
+const fn crc32_table() -> [u32; 256] {
+    let mut table = [0; 256];
+    let mut index = 0;
+    while index < table.len() {
+        let mut crc = index as u32;
+        let mut bit = 0;
+        while bit < 8 {
             crc = (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg());
+            bit += 1;
         }
+        table[index] = crc;
+        index += 1;
     }
-    !crc
+    table
 }

@@ -14,7 +14,7 @@ mod smtp;
 pub(crate) use cli::{Run, postern, workspace};
 pub(crate) use daemon::{Daemon, Setup};
 pub(crate) use mails::{
-    base64_lines, clean, eicar, eicar_in_zip_in_zip, header_block, sha256, with_attachment,
+    base64_lines, clean, eicar, eicar_in_zip_in_zip, header_block, sha256, with_attachment, zip_of,
 };
 pub(crate) use ports::free_port;
 pub(crate) use postfix::Postfix;

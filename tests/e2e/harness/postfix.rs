@@ -57,10 +57,19 @@ impl Postfix {
         let dir = TempDir::with_prefix("postern-postfix-")?;
         // Postfix works in there as its own user.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755))?;
-        let postfix = Postfix { dir, port, daemons: daemons.into() };
+        let postfix = Postfix {
+            dir,
+            port,
+            daemons: daemons.into(),
+        };
         postfix.configure(milter, next_hop)?;
         // Makes the directories of the queue, with the owners and rights that they need.
-        postfix.run(Command::new("postfix").arg("-c").arg(postfix.conf()).arg("check"))?;
+        postfix.run(
+            Command::new("postfix")
+                .arg("-c")
+                .arg(postfix.conf())
+                .arg("check"),
+        )?;
         postfix.resume()?;
         Ok(postfix)
     }
@@ -72,24 +81,43 @@ impl Postfix {
 
     /// Stops it; the queue stays.
     pub(crate) fn stop(&self) -> Result<()> {
-        self.run(Command::new("postfix").arg("-c").arg(self.conf()).arg("stop"))
+        self.run(
+            Command::new("postfix")
+                .arg("-c")
+                .arg(self.conf())
+                .arg("stop"),
+        )
     }
 
     /// Starts it again after [`Postfix::stop`].
     pub(crate) fn resume(&self) -> Result<()> {
         let mut master = Command::new(self.daemons.join("master"));
-        master.arg("-c").arg(self.conf()).args(["-w", "-e", ORPHAN_SECONDS]);
-        master.env("MAIL_CONFIG", self.conf()).current_dir(self.path("spool"));
+        master
+            .arg("-c")
+            .arg(self.conf())
+            .args(["-w", "-e", ORPHAN_SECONDS]);
+        master
+            .env("MAIL_CONFIG", self.conf())
+            .current_dir(self.path("spool"));
         self.run(&mut master)?;
-        eventually("Postfix listens", || TcpStream::connect(("127.0.0.1", self.port)).ok())?;
+        eventually("Postfix listens", || {
+            TcpStream::connect(("127.0.0.1", self.port)).ok()
+        })?;
         Ok(())
     }
 
     /// What is in the queue: one object per mail, as `postqueue -j` gives it.
     pub(crate) fn queue(&self) -> Result<Vec<Value>> {
-        let output = Command::new("postqueue").arg("-c").arg(self.conf()).arg("-j").output()?;
+        let output = Command::new("postqueue")
+            .arg("-c")
+            .arg(self.conf())
+            .arg("-j")
+            .output()?;
         let text = String::from_utf8(output.stdout)?;
-        Ok(text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?)
+        Ok(text
+            .lines()
+            .map(serde_json::from_str)
+            .collect::<Result<_, _>>()?)
     }
 
     /// Waits until all mail is delivered.
@@ -112,7 +140,13 @@ impl Postfix {
         }
         let owner = fs::read_to_string("/etc/passwd")?
             .lines()
-            .find_map(|line| line.strip_prefix("postfix:")?.split(':').nth(1)?.parse().ok())
+            .find_map(|line| {
+                line.strip_prefix("postfix:")?
+                    .split(':')
+                    .nth(1)?
+                    .parse()
+                    .ok()
+            })
             .context("/etc/passwd: there is no user postfix")?;
         chown(&data, Some(owner), None)?;
         let root = self.dir.path().display();
@@ -185,7 +219,10 @@ impl Drop for Postfix {
 
 impl Postfix {
     /// A failed test shows what Postfix has said.
-    #[expect(clippy::print_stderr, reason = "the test framework shows it with the failure")]
+    #[expect(
+        clippy::print_stderr,
+        reason = "the test framework shows it with the failure"
+    )]
     fn show(&self, log: &Path) {
         eprintln!("--- {}\n{}", log.display(), self.log());
     }
@@ -193,7 +230,10 @@ impl Postfix {
 
 /// A setting of the system's Postfix.
 fn setting(name: &str) -> Result<String> {
-    let output = Command::new("postconf").args(["-h", name]).output().context("postconf")?;
+    let output = Command::new("postconf")
+        .args(["-h", name])
+        .output()
+        .context("postconf")?;
     let value = String::from_utf8(output.stdout)?.trim().to_owned();
     if value.is_empty() {
         bail!("postconf does not know {name}");

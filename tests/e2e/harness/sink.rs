@@ -22,6 +22,11 @@ impl Received {
         super::header_block(&self.data).contains(text)
     }
 
+    /// The content for people.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.data).into_owned()
+    }
+
     /// The content below the trace field that the MTA before this hop has put on top.
     pub(crate) fn below_trace(&self) -> &[u8] {
         let lines = self.data.split_inclusive(|&b| b == b'\n');
@@ -141,7 +146,11 @@ impl Shared {
                 "DATA" => {
                     writer.write_all(b"354 go on\r\n")?;
                     let data = read_data(&mut reader)?;
-                    let mail = Received { mail_from: mail_from.clone(), rcpts: rcpts.clone(), data };
+                    let mail = Received {
+                        mail_from: mail_from.clone(),
+                        rcpts: rcpts.clone(),
+                        data,
+                    };
                     writer.write_all(self.take(mail).as_bytes())?;
                     continue;
                 }
@@ -172,7 +181,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The address between the angle brackets.
 fn address(line: &str) -> String {
-    let inside = line.split_once('<').and_then(|(_, rest)| rest.rsplit_once('>'));
+    let inside = line
+        .split_once('<')
+        .and_then(|(_, rest)| rest.rsplit_once('>'));
     inside.map_or(String::new(), |(address, _)| address.to_owned())
 }
 

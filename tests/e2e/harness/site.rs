@@ -22,7 +22,11 @@ impl Site {
         // Postfix starts while the daemon compiles its rules.
         let postfix = Postfix::start(postfix_port, daemon.milter(), sink.port())?;
         daemon.wait_until_it_serves()?;
-        Ok(Site { daemon, postfix, sink })
+        Ok(Site {
+            daemon,
+            postfix,
+            sink,
+        })
     }
 
     /// Sends a mail from and to the usual people.

@@ -36,7 +36,9 @@ impl Smtp {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
-        let mut smtp = Smtp { stream: BufReader::new(stream) };
+        let mut smtp = Smtp {
+            stream: BufReader::new(stream),
+        };
         let greeting = smtp.reply()?;
         if greeting.code != 220 {
             bail!("port {port}: greeted with {greeting:?}");
@@ -115,7 +117,10 @@ impl Smtp {
             let code = code.parse().with_context(|| format!("{line}: no reply"))?;
             texts.push(rest.get(1..).unwrap_or_default().to_owned());
             if !rest.starts_with('-') {
-                return Ok(Reply { code, text: texts.join("\n") });
+                return Ok(Reply {
+                    code,
+                    text: texts.join("\n"),
+                });
             }
         }
     }
