@@ -57,7 +57,8 @@ pub(crate) async fn run(config: Config, config_file: Option<PathBuf>) -> Result<
     let listeners = bind_doors(&config).await?;
     let daemon = Arc::new(start(&config, store, &listeners).await?);
 
-    let control = admin::bind(&config.control.socket)
+    let others = !config.control.uids.is_empty();
+    let control = admin::bind(&config.control.socket, others)
         .with_context(|| format!("{}: control socket", config.control.socket.display()))?;
     let stop_admin = CancellationToken::new();
     let admin = tokio::spawn(admin::serve(

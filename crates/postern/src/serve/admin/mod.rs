@@ -28,9 +28,11 @@ use tokio::net::{UnixListener, UnixStream};
 /// Pause after a failed accept: when descriptors run out, accepting at once only burns a core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Binds the control socket with mode 0600. A socket that a dead daemon left is removed; whether the
-/// daemon is dead is known, since the caller holds the lock on the state directory.
-pub(super) fn bind(socket: &Path) -> io::Result<UnixListener> {
+/// Binds the control socket with mode 0600, or 0666 if users are configured who may use it: the kernel
+/// knows no list of users, so then [`admit`] alone decides. A socket that a dead daemon left is
+/// removed; whether the daemon is dead is known, since the caller holds the lock on the state
+/// directory.
+pub(super) fn bind(socket: &Path, others: bool) -> io::Result<UnixListener> {
     match std::fs::symlink_metadata(socket) {
         Ok(found) if std::os::unix::fs::FileTypeExt::is_socket(&found.file_type()) => {
             std::fs::remove_file(socket)?;
@@ -39,12 +41,13 @@ pub(super) fn bind(socket: &Path) -> io::Result<UnixListener> {
         Err(_) => {}
     }
     // Between bind and chmod the mode is that of the umask: nobody but the owner can reach the
-    // socket before it is 0600, since it is bound under a mask that takes all other rights.
+    // socket before its mode is set, since it is bound under a mask that takes all other rights.
     let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
     let listener = UnixListener::bind(socket);
     rustix::process::umask(before);
     let listener = listener?;
-    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600))?;
+    let mode = if others { 0o666 } else { 0o600 };
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(mode))?;
     Ok(listener)
 }
 
@@ -90,7 +93,7 @@ async fn admit(
     let allowed = peer.uid.is_some_and(|uid| daemon.admin_uids.contains(&uid));
     if !allowed {
         let body = ErrorBody::new(format!("{peer} may not use the control socket"))
-            .hint("run this as the user of the daemon or as root, or list the uid in the configuration as control.allowed_uids");
+            .hint("run this as the user of the daemon or as root, or list the uid in the configuration as control.uids");
         return ApiError { status: StatusCode::FORBIDDEN, body }.into_response();
     }
     let spoken = request.headers().get(version::HEADER).and_then(|value| value.to_str().ok());
