@@ -189,13 +189,13 @@ impl Filter {
     }
 
     /// Journals what a door really said to the sender, or that it could say nothing.
-    pub async fn answered(&self, id: &MailId, reply: String) {
+    pub async fn answered(&self, id: &MailId, queue_id: &str, reply: String) {
         let event = Event::Answered {
             id: id.clone(),
             reply,
         };
         if let Err(error) = self.store.append(event).await {
-            error!(%id, %error, "the answer was given but cannot be journalled");
+            error!(%id, queue_id, %error, "the answer was given but cannot be journalled");
         }
     }
 

@@ -16,9 +16,10 @@ const MAX_SUBJECT: usize = 1024;
 const MAX_URL: usize = 2048;
 /// Defects that are remembered; a hostile mail can have one for every line.
 const MAX_DEFECTS: usize = 200;
-/// Hits that are remembered, and decided on: two thousand artifacts and one rule that hits each of
-/// them must not make a record of megabytes.
+/// Hits that are remembered.
 const MAX_HITS: usize = 500;
+/// Hits whose places are remembered, each with a few kilobytes at most.
+const MAX_HITS_WITH_PLACES: usize = 200;
 
 /// When and as what a mail was received.
 #[derive(Debug, Clone)]
@@ -105,6 +106,9 @@ pub(crate) fn held_entry(record: &VerdictRecord, group: &GroupRecord) -> Option<
 /// Keeps the first hit of every rule before further hits of the same rules: a decision counts each
 /// rule once, so that a replay comes to the same verdict.
 fn bound_hits(evidence: &mut Evidence) {
+    for hit in evidence.hits.iter_mut().skip(MAX_HITS_WITH_PLACES) {
+        hit.matches.clear();
+    }
     if evidence.hits.len() <= MAX_HITS {
         return;
     }

@@ -268,7 +268,7 @@ async fn a_reload_under_load_costs_no_mail_an_answer() {
 async fn a_mail_that_nobody_can_take_is_told_so_and_not_blamed() {
     let rules = Rules::new(RULE);
     let mut options = options(1);
-    options.max_wait = Duration::from_millis(100);
+    options.max_wait = Duration::from_secs(2);
     let pool = Pool::start(options, &rules.path()).await.expect("starts");
     let worker = pid(&pool);
     kill_process(worker, Signal::STOP).expect("stops it");

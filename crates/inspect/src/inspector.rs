@@ -5,13 +5,16 @@ use crate::inspection::{Defect, Failure, Inspection, Judgement, Link, LocatedHit
 use mail::{Envelope, Message};
 use rules::{Externals, Scan, Scanners, proto};
 use sha2::{Digest, Sha256};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use unpack::{Artifact, Limits, Sink, Unpacked};
 
 /// Links of a mail that are kept.
 const MAX_LINKS: usize = 1000;
 /// Scan failures of a mail that are kept: one is enough to know that the mail was not seen whole.
 const MAX_FAILURES: usize = 50;
+/// Hits of one rule that are kept: a mail with two thousand artifacts and a rule that hits each of them
+/// must not make a record of megabytes, and a decision counts a rule once.
+const MAX_HITS_PER_RULE: usize = 50;
 /// Octets of visible text that stand in the place of a link.
 const MAX_LINK_TEXT: usize = 256;
 
@@ -35,8 +38,7 @@ impl<'r> Inspector<'r> {
         let mut found = Found {
             facts: facts::of_message(&message, envelope),
             parts: Vec::new(),
-            hits: Vec::new(),
-            failures: Vec::new(),
+            kept: Kept::default(),
             scanners: &mut self.scanners,
         };
         let unpacked = unpack::unpack(&message, &self.limits, &mut found);
@@ -44,8 +46,7 @@ impl<'r> Inspector<'r> {
         let Found {
             mut facts,
             parts,
-            hits,
-            failures,
+            kept,
             ..
         } = found;
 
@@ -70,8 +71,8 @@ impl<'r> Inspector<'r> {
             artifacts: unpacked.artifacts,
             links,
             defects,
-            hits,
-            failures,
+            hits: kept.hits,
+            failures: kept.failures,
         }
     }
 
@@ -94,17 +95,13 @@ impl<'r> Inspector<'r> {
         };
         facts.tenants = tenants.to_vec();
         facts.failures = failures.iter().map(facts::failure).collect();
-        let mut judgement = Judgement::default();
         let text = String::from_utf8_lossy(text);
-        let scan = self.scanners.scan_mail(&text, &facts);
-        keep(
-            scan,
-            "mail",
-            "judgement",
-            &mut judgement.hits,
-            &mut judgement.failures,
-        );
-        judgement
+        let mut kept = Kept::default();
+        kept.add(self.scanners.scan_mail(&text, &facts), "mail", "judgement");
+        Judgement {
+            hits: kept.hits,
+            failures: kept.failures,
+        }
     }
 }
 
@@ -113,8 +110,7 @@ struct Found<'s, 'r> {
     /// What the mail says of itself, and the artifact that is being scanned.
     facts: proto::Mail,
     parts: Vec<proto::Part>,
-    hits: Vec<LocatedHit>,
-    failures: Vec<Failure>,
+    kept: Kept,
     scanners: &'s mut Scanners<'r>,
 }
 
@@ -132,13 +128,7 @@ impl Sink for Found<'_, '_> {
             .scanners
             .scan_file(bytes, &part.group, &self.facts, &externals);
         part.hits = scan.hits.iter().map(rules::Hit::full_name).collect();
-        keep(
-            scan,
-            &artifact.path,
-            "scan",
-            &mut self.hits,
-            &mut self.failures,
-        );
+        self.kept.add(scan, &artifact.path, "scan");
         self.parts.push(part);
     }
 }
@@ -147,27 +137,37 @@ impl Found<'_, '_> {
     fn raw(&mut self, raw: &[u8]) {
         self.facts.part = None.into();
         let scan = self.scanners.scan_raw(raw, &self.facts);
-        keep(scan, "raw", "scan", &mut self.hits, &mut self.failures);
+        self.kept.add(scan, "raw", "scan");
     }
 }
 
-fn keep(
-    scan: Scan,
-    artifact: &str,
-    check: &str,
-    hits: &mut Vec<LocatedHit>,
-    failures: &mut Vec<Failure>,
-) {
-    let artifact_of = |hit| LocatedHit {
-        artifact: artifact.to_owned(),
-        hit,
-    };
-    hits.extend(scan.hits.into_iter().map(artifact_of));
-    let room = MAX_FAILURES.saturating_sub(failures.len());
-    failures.extend(scan.failures.into_iter().take(room).map(|failure| Failure {
-        check: check.to_owned(),
-        cause: format!("{artifact}: {failure}"),
-    }));
+/// What is kept of the scans of a mail.
+#[derive(Default)]
+struct Kept {
+    hits: Vec<LocatedHit>,
+    failures: Vec<Failure>,
+    of_rule: HashMap<String, usize>,
+}
+
+impl Kept {
+    fn add(&mut self, scan: Scan, artifact: &str, check: &str) {
+        for hit in scan.hits {
+            let count = self.of_rule.entry(hit.full_name()).or_default();
+            *count += 1;
+            if *count <= MAX_HITS_PER_RULE {
+                self.hits.push(LocatedHit {
+                    artifact: artifact.to_owned(),
+                    hit,
+                });
+            }
+        }
+        let room = MAX_FAILURES.saturating_sub(self.failures.len());
+        self.failures
+            .extend(scan.failures.into_iter().take(room).map(|failure| Failure {
+                check: check.to_owned(),
+                cause: format!("{artifact}: {failure}"),
+            }));
+    }
 }
 
 /// The links of a mail, each canonical URL once: those of the HTML first, since they know the text

@@ -21,8 +21,15 @@ impl Counters {
     }
 
     pub(super) fn by_answer(&self) -> BTreeMap<String, u64> {
-        let counts = self.answered.iter().map(|counter| counter.load(Ordering::Relaxed));
-        ANSWERS.iter().map(|word| (*word).to_owned()).zip(counts).collect()
+        let counts = self
+            .answered
+            .iter()
+            .map(|counter| counter.load(Ordering::Relaxed));
+        ANSWERS
+            .iter()
+            .map(|word| (*word).to_owned())
+            .zip(counts)
+            .collect()
     }
 }
 
@@ -38,7 +45,10 @@ mod tests {
         counters.answered("lost");
         counters.answered("nonsense");
         let counts = counters.by_answer();
-        assert_eq!((counts["accept"], counts["lost"], counts["reject"]), (2, 1, 0));
+        assert_eq!(
+            (counts["accept"], counts["lost"], counts["reject"]),
+            (2, 1, 0)
+        );
         assert_eq!(counts.values().sum::<u64>(), 3);
     }
 }

@@ -26,6 +26,7 @@ pub(super) struct MilterDoor {
 #[derive(Debug)]
 pub(super) struct Ticket {
     id: MailId,
+    queue_id: String,
     answer: Answer,
     reply: String,
 }
@@ -51,7 +52,10 @@ impl milter::Filter for MilterDoor {
         match self.daemon.store.space() {
             Ok(space) if !space.low() => Reply::Continue,
             Ok(space) => {
-                tracing::error!(free_bytes = space.free_bytes, "disk nearly full: mail is deferred");
+                tracing::error!(
+                    free_bytes = space.free_bytes,
+                    "disk nearly full: mail is deferred"
+                );
                 refusal(452, "4.3.1", "Insufficient system storage")
             }
             Err(error) => {
@@ -66,36 +70,57 @@ impl milter::Filter for MilterDoor {
     }
 
     async fn message(&self, transaction: Transaction) -> Decision<Option<Ticket>> {
-        let Transaction { envelope, headers, message } = transaction;
+        let Transaction {
+            envelope,
+            headers,
+            message,
+        } = transaction;
         let queue_id = envelope.queue_id().map(lossy);
         let raw: Arc<[u8]> = match message.into_bytes().await {
             Ok(bytes) => bytes.into(),
             Err(error) => {
                 let queue_id = queue_id.as_deref().unwrap_or("-");
                 tracing::error!(queue_id, %error, "a spilled message cannot be read: deferred");
-                return Decision { edits: vec![], reply: Reply::Tempfail, ticket: None };
+                return Decision {
+                    edits: vec![],
+                    reply: Reply::Tempfail,
+                    ticket: None,
+                };
             }
         };
-        let mail = Mail { door: "milter", queue_id, envelope: self::envelope(&envelope), raw };
+        let mail = Mail {
+            door: "milter",
+            queue_id,
+            envelope: self::envelope(&envelope),
+            raw,
+        };
         let outcome = self.daemon.filter.take(mail).await;
         decision(outcome, &envelope, &headers, self.daemon.add_headers)
     }
 
     async fn answered(&self, ticket: Option<Ticket>, answered: Answered) {
-        let Some(Ticket { id, answer, reply }) = ticket else { return };
+        let Some(Ticket {
+            id,
+            queue_id,
+            answer,
+            reply,
+        }) = ticket
+        else {
+            return;
+        };
         let (counted, said) = match answered {
             Answered::Sent => (answer.as_str(), reply),
             Answered::Replaced(why) => {
-                tracing::error!(%id, %why, "the decision cannot be expressed: deferred");
+                tracing::error!(%id, queue_id, %why, "the decision cannot be expressed: deferred");
                 ("tempfail", format!("tempfail ({why})"))
             }
             Answered::Lost(why) => {
-                tracing::warn!(%id, why, "the answer could not be given");
+                tracing::warn!(%id, queue_id, why, "the answer could not be given");
                 ("lost", "lost".to_owned())
             }
         };
         self.daemon.counters.answered(counted);
-        self.daemon.filter.answered(&id, said).await;
+        self.daemon.filter.answered(&id, &queue_id, said).await;
     }
 }
 
@@ -117,20 +142,35 @@ fn decision(
     if disposition.answer == Answer::Accept {
         edits.extend(removed_recipients(&outcome, envelope));
         edits.extend(forged_headers(headers));
-        let shown = disposition.shown.and_then(|index| outcome.groups.get(index));
+        let shown = disposition
+            .shown
+            .and_then(|index| outcome.groups.get(index));
         if let Some((_, verdict)) = shown.filter(|_| add_headers) {
             edits.extend(own_headers(&outcome.id, verdict));
         }
     }
     // A tempfail without verdicts leaves no record, so there is nothing to say it was answered.
     let recorded = !outcome.groups.is_empty();
-    let ticket = Ticket { id: outcome.id, answer: disposition.answer, reply: said };
-    Decision { edits, reply, ticket: recorded.then_some(ticket) }
+    let queue_id = envelope.queue_id().map_or_else(|| "-".to_owned(), lossy);
+    let ticket = Ticket {
+        id: outcome.id,
+        queue_id,
+        answer: disposition.answer,
+        reply: said,
+    };
+    Decision {
+        edits,
+        reply,
+        ticket: recorded.then_some(ticket),
+    }
 }
 
 fn refused(code: u16, status: &str, text: &str, plain: Reply, word: &str) -> (Reply, String) {
     match ReplyText::sanitised(code, status, text) {
-        Ok(reply) => (Reply::Custom(reply), format!("{word} {code} {status} {text}")),
+        Ok(reply) => (
+            Reply::Custom(reply),
+            format!("{word} {code} {status} {text}"),
+        ),
         Err(_) => (plain, word.to_owned()),
     }
 }
@@ -169,7 +209,11 @@ fn forged_headers(headers: &[Header]) -> Vec<Edit> {
         let occurrence = seen.entry(name).or_default();
         *occurrence += 1;
         if let Ok(name) = HeaderName::new(&header.name) {
-            edits.push(Edit::ChangeHeader { occurrence: *occurrence, name, value: None });
+            edits.push(Edit::ChangeHeader {
+                occurrence: *occurrence,
+                name,
+                value: None,
+            });
         }
     }
     edits
@@ -177,13 +221,19 @@ fn forged_headers(headers: &[Header]) -> Vec<Edit> {
 
 /// Says what was decided. Rules are not named: whoever can mail himself would learn them.
 fn own_headers(id: &MailId, verdict: &Verdict) -> Vec<Edit> {
-    let category = verdict.category.map(|c| format!("; category={c}")).unwrap_or_default();
+    let category = verdict
+        .category
+        .map(|c| format!("; category={c}"))
+        .unwrap_or_default();
     let shown = format!("{}; score={}{category}", verdict.action, verdict.score);
     [(ID_HEADER, id.to_string()), (VERDICT_HEADER, shown)]
         .into_iter()
         .filter_map(|(name, value)| {
             let name = HeaderName::new(name).ok()?;
-            Some(Edit::AddHeader { name, value: HeaderValue::sanitised(value) })
+            Some(Edit::AddHeader {
+                name,
+                value: HeaderValue::sanitised(value),
+            })
         })
         .collect()
 }
@@ -194,7 +244,13 @@ fn envelope(envelope: &Envelope) -> MailEnvelope {
         Peer::Ip { address, port } => (Some(address), port),
         Peer::Unix(_) | Peer::Unknown => (None, 0),
     };
-    let value = |name| envelope.macros.value(name).filter(|v| !v.is_empty()).map(lossy);
+    let value = |name| {
+        envelope
+            .macros
+            .value(name)
+            .filter(|v| !v.is_empty())
+            .map(lossy)
+    };
     // An MTA sends `[address]` for a client without a verified name.
     let name = Some(lossy(&connection.host)).filter(|n| !n.is_empty() && !n.starts_with('['));
     MailEnvelope {
@@ -207,7 +263,11 @@ fn envelope(envelope: &Envelope) -> MailEnvelope {
             authenticated: value("auth_authen"),
         },
         mail_from: lossy(&envelope.sender.address),
-        rcpts: envelope.recipients.iter().map(|path| lossy(&path.address)).collect(),
+        rcpts: envelope
+            .recipients
+            .iter()
+            .map(|path| lossy(&path.address))
+            .collect(),
     }
 }
 

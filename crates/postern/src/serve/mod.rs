@@ -70,7 +70,9 @@ pub(crate) async fn run(config: Config, config_file: Option<PathBuf>) -> Result<
     let stop_doors = CancellationToken::new();
     let mut doors = JoinSet::new();
     for listener in listeners {
-        let door = Arc::new(MilterDoor { daemon: Arc::clone(&daemon) });
+        let door = Arc::new(MilterDoor {
+            daemon: Arc::clone(&daemon),
+        });
         let options = options::milter(&config);
         doors.spawn(milter::serve(listener, door, options, stop_doors.clone()));
     }
@@ -104,7 +106,10 @@ async fn open_store(config: &Config) -> Result<Store> {
     for sentence in &found {
         tracing::warn!(recovery = sentence, "found at start");
     }
-    let event = store::Event::Started { version: crate::VERSION.to_owned(), recovery: found };
+    let event = store::Event::Started {
+        version: crate::VERSION.to_owned(),
+        recovery: found,
+    };
     store.append(event).await?;
     Ok(store)
 }
@@ -115,7 +120,10 @@ async fn start(config: &Config, store: Store, listeners: &[Listener]) -> Result<
     let rules = RulesDir::new(rules_dir.clone(), state_dir.join("rules"));
     let filter = Filter::start(store.clone(), options::filter(config, rules)?).await;
     let filter = filter.with_context(|| {
-        format!("{}: the rules cannot be used; `postern rules check` says more", rules_dir.display())
+        format!(
+            "{}: the rules cannot be used; `postern rules check` says more",
+            rules_dir.display()
+        )
     })?;
     let own_uid = rustix::process::geteuid().as_raw();
     Ok(Daemon {
@@ -130,7 +138,13 @@ async fn start(config: &Config, store: Store, listeners: &[Listener]) -> Result<
         rules_dir,
         min_free: config.store.min_free,
         add_headers: config.headers.add,
-        admin_uids: config.control.uids.iter().copied().chain([0, own_uid]).collect(),
+        admin_uids: config
+            .control
+            .uids
+            .iter()
+            .copied()
+            .chain([0, own_uid])
+            .collect(),
         started: jiff::Timestamp::now().as_millisecond(),
     })
 }

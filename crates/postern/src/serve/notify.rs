@@ -23,7 +23,9 @@ pub(super) fn stopping() {
 
 /// Tells the watchdog, if there is one, that the runtime still runs: twice as often as it asks for.
 pub(super) async fn watchdog() {
-    let Some(interval) = sd_notify::watchdog_enabled() else { return };
+    let Some(interval) = sd_notify::watchdog_enabled() else {
+        return;
+    };
     let mut tick = tokio::time::interval((interval / 2).max(Duration::from_millis(100)));
     loop {
         tick.tick().await;

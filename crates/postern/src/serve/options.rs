@@ -26,7 +26,11 @@ pub(super) fn store(config: &Config) -> store::Options {
 
 /// The options of the filter.
 pub(super) fn filter(config: &Config, rules: RulesDir) -> Result<FilterOptions> {
-    Ok(FilterOptions { pool: pool(config)?, rules, policy: config.policy() })
+    Ok(FilterOptions {
+        pool: pool(config)?,
+        rules,
+        policy: config.policy(),
+    })
 }
 
 /// The options of the workers.
@@ -55,14 +59,20 @@ pub(crate) fn pool(config: &Config) -> Result<PoolOptions> {
 pub(crate) fn load(config: &Config) -> LoadOptions {
     let vendor = config.rules.vendor.iter();
     let vendor = vendor.map(|(name, set)| (name.clone(), vendor_options(set)));
-    LoadOptions { vendor: vendor.collect(), ..LoadOptions::default() }
+    LoadOptions {
+        vendor: vendor.collect(),
+        ..LoadOptions::default()
+    }
 }
 
 /// Where released mail goes.
 pub(super) fn target(config: &Config) -> Result<Target> {
     let release = &config.release;
     let target = Target::new(&release.address.to_string(), &release.helo)?;
-    let timeouts = Timeouts { command: release.timeout, ..Timeouts::default() };
+    let timeouts = Timeouts {
+        command: release.timeout,
+        ..Timeouts::default()
+    };
     Ok(target.with_timeouts(timeouts))
 }
 

@@ -26,13 +26,17 @@ pub(crate) struct Registration {
 
 impl OwnConnections {
     pub(crate) fn contains(&self, addr: IpAddr, port: u16) -> bool {
-        self.lock().contains_key(&SocketAddr::new(addr.to_canonical(), port))
+        self.lock()
+            .contains_key(&SocketAddr::new(addr.to_canonical(), port))
     }
 
     fn register(&self, address: SocketAddr) -> Registration {
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         *self.lock().entry(address).or_default() += 1;
-        Registration { own: self.clone(), address }
+        Registration {
+            own: self.clone(),
+            address,
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SocketAddr, usize>> {
@@ -83,7 +87,11 @@ pub(crate) enum Failed {
     )]
     Unknown { entry: EntryId, error: Error },
     #[error("{entry}: the next hop took it ({reply}), but that could not be journalled: {error}")]
-    NotJournalled { entry: EntryId, reply: String, error: String },
+    NotJournalled {
+        entry: EntryId,
+        reply: String,
+        error: String,
+    },
     #[error("{0}")]
     Unreadable(String),
 }
@@ -97,7 +105,11 @@ pub(crate) async fn release(
     order: Order,
 ) -> Result<Released, Failed> {
     let (entry, message) = read(store, id).await?;
-    let rcpts = if order.rcpts.is_empty() { entry.rcpts.clone() } else { order.rcpts };
+    let rcpts = if order.rcpts.is_empty() {
+        entry.rcpts.clone()
+    } else {
+        order.rcpts
+    };
     let request = ReleaseRequest {
         by: order.by,
         why: order.why,
@@ -138,7 +150,11 @@ async fn read(store: &Store, id: &EntryId) -> Result<(store::HeldEntry, Vec<u8>)
     let (store, entry) = (store.clone(), id.clone());
     let read = tokio::task::spawn_blocking(move || {
         let held = store.entry(&entry).map_err(ReleaseError::from)?;
-        let held = held.ok_or(ReleaseError::NotFound { entry: entry.clone() })?.held;
+        let held = held
+            .ok_or(ReleaseError::NotFound {
+                entry: entry.clone(),
+            })?
+            .held;
         let message = store.entry_message(&entry).map_err(ReleaseError::from)?;
         Ok::<_, ReleaseError>((held, message))
     });
@@ -156,9 +172,14 @@ async fn deliver(
     message: &[u8],
 ) -> Result<Released, Error> {
     let mut client = Client::connect(target, |address| own.register(address)).await?;
-    let outcome = client.deliver(&Delivery::new(mail_from, rcpts, message)).await?;
+    let outcome = client
+        .deliver(&Delivery::new(mail_from, rcpts, message))
+        .await?;
     client.quit().await;
-    Ok(Released { reply: outcome.reply.to_string(), queue_id: outcome.queue_id })
+    Ok(Released {
+        reply: outcome.reply.to_string(),
+        queue_id: outcome.queue_id,
+    })
 }
 
 #[cfg(test)]

@@ -59,7 +59,9 @@ pub(super) async fn serve(
 ) -> io::Result<()> {
     let listener = AdminListener { listener };
     let service = router(daemon).into_make_service_with_connect_info::<Peer>();
-    axum::serve(listener, service).with_graceful_shutdown(stop).await
+    axum::serve(listener, service)
+        .with_graceful_shutdown(stop)
+        .await
 }
 
 fn router(daemon: Arc<Daemon>) -> Router {
@@ -76,7 +78,10 @@ fn router(daemon: Arc<Daemon>) -> Router {
         .route(path::VERDICT_EXPLAIN, get(verdicts::explain))
         .route(path::RULES, get(upkeep::rules))
         .route(path::RULES_RELOAD, post(upkeep::reload))
-        .route(path::STORE_REBUILD, post(upkeep::start_rebuild).get(upkeep::rebuild_status))
+        .route(
+            path::STORE_REBUILD,
+            post(upkeep::start_rebuild).get(upkeep::rebuild_status),
+        )
         .route(path::AUDIT_VERIFY, post(upkeep::verify))
         .fallback(|| async { ApiError::not_found("no such request") })
         .layer(middleware::from_fn_with_state(Arc::clone(&daemon), admit))
@@ -94,11 +99,22 @@ async fn admit(
     if !allowed {
         let body = ErrorBody::new(format!("{peer} may not use the control socket"))
             .hint("run this as the user of the daemon or as root, or list the uid in the configuration as control.uids");
-        return ApiError { status: StatusCode::FORBIDDEN, body }.into_response();
+        return ApiError {
+            status: StatusCode::FORBIDDEN,
+            body,
+        }
+        .into_response();
     }
-    let spoken = request.headers().get(version::HEADER).and_then(|value| value.to_str().ok());
+    let spoken = request
+        .headers()
+        .get(version::HEADER)
+        .and_then(|value| value.to_str().ok());
     if let Err(body) = version::check(spoken) {
-        return ApiError { status: StatusCode::UPGRADE_REQUIRED, body }.into_response();
+        return ApiError {
+            status: StatusCode::UPGRADE_REQUIRED,
+            body,
+        }
+        .into_response();
     }
     let mut response = next.run(request).await;
     if let Ok(ours) = version::CURRENT.to_string().parse() {
@@ -181,7 +197,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
 impl ApiError {
     fn new(status: StatusCode, error: impl ToString) -> ApiError {
-        ApiError { status, body: ErrorBody::new(error.to_string()) }
+        ApiError {
+            status,
+            body: ErrorBody::new(error.to_string()),
+        }
     }
 
     fn not_found(what: impl ToString) -> ApiError {
@@ -222,5 +241,7 @@ impl From<ReadError> for ApiError {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(ApiError::internal(error)))
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(ApiError::internal(error)))
 }

@@ -35,7 +35,10 @@ pub(super) async fn list(
             let record = store.verdict(entry.held.entry.mail())?;
             items.push(view::entry_summary(entry, record.as_ref()));
         }
-        Ok(Page { items, next: found.next.map(|cursor| cursor.to_string()) })
+        Ok(Page {
+            items,
+            next: found.next.map(|cursor| cursor.to_string()),
+        })
     });
     Ok(Json(page.await?))
 }
@@ -64,7 +67,10 @@ pub(super) async fn raw(
         let entries = entries_of(&store, &id)?;
         let [entry] = entries.as_slice() else {
             let ids: Vec<String> = entries.iter().map(|e| e.held.entry.to_string()).collect();
-            let text = format!("{id}: has several entries; ask for one of {}", ids.join(", "));
+            let text = format!(
+                "{id}: has several entries; ask for one of {}",
+                ids.join(", ")
+            );
             return Err(ApiError::new(StatusCode::CONFLICT, text));
         };
         let id = entry.held.entry.clone();
@@ -73,9 +79,19 @@ pub(super) async fn raw(
     })
     .await?;
     // Reading a mail is journalled before it is shown.
-    let viewed = Event::ContentViewed { entry, by: peer.to_string() };
-    daemon.store.append(viewed).await.map_err(ApiError::internal)?;
-    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], message))
+    let viewed = Event::ContentViewed {
+        entry,
+        by: peer.to_string(),
+    };
+    daemon
+        .store
+        .append(viewed)
+        .await
+        .map_err(ApiError::internal)?;
+    Ok((
+        [(header::CONTENT_TYPE, "application/octet-stream")],
+        message,
+    ))
 }
 
 pub(super) async fn release(
@@ -128,8 +144,10 @@ pub(super) async fn delete(
         };
         for entry in entries {
             if request.dry_run {
-                let possible =
-                    !matches!(entry.state, EntryState::Deleted { .. } | EntryState::Releasing);
+                let possible = !matches!(
+                    entry.state,
+                    EntryState::Deleted { .. } | EntryState::Releasing
+                );
                 results.push(would(&entry, possible));
                 continue;
             }
@@ -147,7 +165,9 @@ pub(super) async fn delete(
 
 async fn release_one(daemon: Arc<Daemon>, entry: Entry, order: Order) -> ItemResult {
     let id = &entry.held.entry;
-    let Daemon { store, own, target, .. } = &*daemon;
+    let Daemon {
+        store, own, target, ..
+    } = &*daemon;
     match release::release(store, own, target, id, order).await {
         Ok(released) => {
             tracing::info!(%id, queue_id = released.queue_id.as_deref().unwrap_or("-"), "released");
@@ -166,12 +186,22 @@ async fn release_one(daemon: Arc<Daemon>, entry: Entry, order: Order) -> ItemRes
 }
 
 fn item(id: &EntryId, ok: bool, state: &str, message: String) -> ItemResult {
-    ItemResult { id: id.to_string(), ok, state: state.to_owned(), message, queue_id: None }
+    ItemResult {
+        id: id.to_string(),
+        ok,
+        state: state.to_owned(),
+        message,
+        queue_id: None,
+    }
 }
 
 fn would(entry: &Entry, possible: bool) -> ItemResult {
     let state = view::state_name(&entry.state);
-    let message = if possible { "would be tried".to_owned() } else { format!("is {state}") };
+    let message = if possible {
+        "would be tried".to_owned()
+    } else {
+        format!("is {state}")
+    };
     item(&entry.held.entry, possible, state, message)
 }
 
@@ -186,24 +216,32 @@ fn bounded(ids: &[String]) -> Result<&[String], ApiError> {
 /// The entries of an id of a request: the one, or all of a mail.
 async fn open_entries(store: &Store, id: &str) -> Result<Vec<Entry>, ItemResult> {
     let (store, asked) = (store.clone(), id.to_owned());
-    blocking(move || entries_of(&store, &asked)).await.map_err(|error| ItemResult {
-        id: id.to_owned(),
-        message: error.body.error,
-        ..ItemResult::default()
-    })
+    blocking(move || entries_of(&store, &asked))
+        .await
+        .map_err(|error| ItemResult {
+            id: id.to_owned(),
+            message: error.body.error,
+            ..ItemResult::default()
+        })
 }
 
 fn entries_of(store: &Store, id: &str) -> Result<Vec<Entry>, ApiError> {
     store.settle();
     if let Ok(entry) = id.parse::<EntryId>() {
         let found = store.entry(&entry)?;
-        return Ok(vec![found.ok_or_else(|| ApiError::not_found(format!("{id}: no such entry")))?]);
+        return Ok(vec![found.ok_or_else(|| {
+            ApiError::not_found(format!("{id}: no such entry"))
+        })?]);
     }
     let mail: MailId = id.parse().map_err(ApiError::bad_request)?;
     let record = store.verdict(&mail)?;
     let record = record.ok_or_else(|| ApiError::not_found(format!("{id}: no such mail")))?;
     let mut entries = Vec::new();
-    for entry in record.groups.iter().filter_map(|group| group.entry.as_ref()) {
+    for entry in record
+        .groups
+        .iter()
+        .filter_map(|group| group.entry.as_ref())
+    {
         entries.extend(store.entry(entry)?);
     }
     if entries.is_empty() {
@@ -233,8 +271,13 @@ fn detail(store: &Store, entry: &Entry) -> Result<EntryDetail, ApiError> {
 /// workers use, on a bounded piece of the message.
 fn headers(message: &[u8]) -> (Vec<HeaderField>, bool) {
     let limits = Limits::default();
-    let head = message.get(..message.len().min(limits.header_bytes)).unwrap_or_default();
-    let end = head.windows(4).position(|w| w == b"\r\n\r\n").map_or(head.len(), |at| at + 4);
+    let head = message
+        .get(..message.len().min(limits.header_bytes))
+        .unwrap_or_default();
+    let end = head
+        .windows(4)
+        .position(|w| w == b"\r\n\r\n")
+        .map_or(head.len(), |at| at + 4);
     let parsed = Message::parse(head.get(..end).unwrap_or_default(), &limits);
     let shown = parsed.headers.iter().take(MAX_HEADERS).map(|header| {
         let value = String::from_utf8_lossy(header.raw_value);

@@ -14,7 +14,10 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 pub(super) async fn version() -> Json<VersionInfo> {
-    Json(VersionInfo { api: CURRENT, program: crate::VERSION.to_owned() })
+    Json(VersionInfo {
+        api: CURRENT,
+        program: crate::VERSION.to_owned(),
+    })
 }
 
 pub(super) async fn status(State(daemon): State<Arc<Daemon>>) -> Json<Status> {
@@ -42,7 +45,12 @@ pub(super) async fn status(State(daemon): State<Arc<Daemon>>) -> Json<Status> {
             .iter()
             .map(|worker| WorkerStatus {
                 pid: worker.pid.unwrap_or(0),
-                state: if worker.pid.is_some() { "ready" } else { "being replaced" }.to_owned(),
+                state: if worker.pid.is_some() {
+                    "ready"
+                } else {
+                    "being replaced"
+                }
+                .to_owned(),
                 mails: worker.mails,
                 memory: worker.pid.map(resident).unwrap_or_default(),
                 rules: pool.ready.digest.clone(),
@@ -83,7 +91,9 @@ pub(super) async fn status(State(daemon): State<Arc<Daemon>>) -> Json<Status> {
 fn problems(daemon: &Daemon, store: &store::Status, confinement: &Confinement) -> Vec<String> {
     let mut problems = Vec::new();
     if let Some(failed) = &store.failed {
-        problems.push(format!("journal: {failed}; all mail is deferred until a restart"));
+        problems.push(format!(
+            "journal: {failed}; all mail is deferred until a restart"
+        ));
     }
     if store.low {
         let dir = daemon.state_dir.display();
@@ -116,12 +126,25 @@ fn protections(confinement: &Confinement) -> Vec<Protection> {
         holds,
         detail,
     };
-    let Confinement { landlock, seccomp, no_new_privileges, memory_limit } = confinement;
+    let Confinement {
+        landlock,
+        seccomp,
+        no_new_privileges,
+        memory_limit,
+    } = confinement;
     vec![
-        protection("no files, no network (Landlock)", landlock == "full", landlock.clone()),
+        protection(
+            "no files, no network (Landlock)",
+            landlock == "full",
+            landlock.clone(),
+        ),
         protection("system calls (seccomp)", seccomp == "on", seccomp.clone()),
         protection("no new privileges", *no_new_privileges, String::new()),
-        protection("memory limit", *memory_limit > 0, format!("{memory_limit} bytes")),
+        protection(
+            "memory limit",
+            *memory_limit > 0,
+            format!("{memory_limit} bytes"),
+        ),
     ]
 }
 
@@ -129,7 +152,9 @@ fn protections(confinement: &Confinement) -> Vec<Protection> {
 fn resident(pid: u32) -> u64 {
     let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
     let pages: Option<u64> = statm.split_whitespace().nth(1).and_then(|n| n.parse().ok());
-    pages.unwrap_or_default().saturating_mul(rustix::param::page_size() as u64)
+    pages
+        .unwrap_or_default()
+        .saturating_mul(rustix::param::page_size() as u64)
 }
 
 pub(super) async fn rules(State(daemon): State<Arc<Daemon>>) -> Json<RuleList> {
@@ -144,7 +169,10 @@ pub(super) async fn rules(State(daemon): State<Arc<Daemon>>) -> Json<RuleList> {
         action: rule.action.map(|action| action.as_str().to_owned()),
         description: rule.description.clone(),
     });
-    Json(RuleList { rules: rules.collect(), digest: ready.digest })
+    Json(RuleList {
+        rules: rules.collect(),
+        digest: ready.digest,
+    })
 }
 
 pub(super) async fn reload(State(daemon): State<Arc<Daemon>>) -> ApiResult<ReloadResult> {
@@ -169,7 +197,10 @@ pub(super) async fn reload(State(daemon): State<Arc<Daemon>>) -> ApiResult<Reloa
 
 pub(super) async fn start_rebuild(State(daemon): State<Arc<Daemon>>) -> Json<RebuildStatus> {
     {
-        let mut rebuild = daemon.rebuild.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rebuild = daemon
+            .rebuild
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if rebuild.running {
             return Json(rebuild.clone());
         }
@@ -185,13 +216,24 @@ pub(super) async fn start_rebuild(State(daemon): State<Arc<Daemon>>) -> Json<Reb
 }
 
 pub(super) async fn rebuild_status(State(daemon): State<Arc<Daemon>>) -> Json<RebuildStatus> {
-    Json(daemon.rebuild.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    Json(
+        daemon
+            .rebuild
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone(),
+    )
 }
 
 fn run_rebuild(daemon: &Daemon) {
     let start = Instant::now();
     let update = |change: &dyn Fn(&mut RebuildStatus)| {
-        change(&mut daemon.rebuild.lock().unwrap_or_else(PoisonError::into_inner));
+        change(
+            &mut daemon
+                .rebuild
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
     };
     let outcome = daemon.store.rebuild(|applied, total| {
         update(&|status| {
@@ -228,6 +270,10 @@ pub(super) async fn verify(State(daemon): State<Arc<Daemon>>) -> ApiResult<Audit
 }
 
 fn by_stage(ready: &Ready) -> (u64, u64) {
-    let live = ready.rules.iter().filter(|rule| rule.stage.as_str() == "live").count() as u64;
+    let live = ready
+        .rules
+        .iter()
+        .filter(|rule| rule.stage.as_str() == "live")
+        .count() as u64;
     (live, ready.rules.len() as u64 - live)
 }

@@ -33,13 +33,21 @@ pub(super) async fn show(
     let detail = blocking(move || {
         let Judged { record, answered } = judged(&store, &id)?;
         let mut history = Vec::new();
-        for entry in record.groups.iter().filter_map(|group| group.entry.as_ref()) {
+        for entry in record
+            .groups
+            .iter()
+            .filter_map(|group| group.entry.as_ref())
+        {
             if let Some(entry) = store.entry(entry)? {
                 history.extend(view::history(&entry));
             }
         }
         let reply = answered.map(|answered| answered.reply);
-        Ok(VerdictDetail { record: view::value(&record), reply, history })
+        Ok(VerdictDetail {
+            record: view::value(&record),
+            reply,
+            history,
+        })
     });
     Ok(Json(detail.await?))
 }
@@ -52,15 +60,21 @@ pub(super) async fn explain(
     let explanation = blocking(move || {
         let record = judged(&store, &id)?.record;
         let policy = store.policy(&record.policy)?;
-        let mut explanation =
-            Explanation { record: view::value(&record), ..Explanation::default() };
+        let mut explanation = Explanation {
+            record: view::value(&record),
+            ..Explanation::default()
+        };
         let Some(policy) = policy else {
-            explanation.note =
-                Some(format!("policy {} is not in the journal any more", record.policy));
+            explanation.note = Some(format!(
+                "policy {} is not in the journal any more",
+                record.policy
+            ));
             return Ok(explanation);
         };
         for group in &record.groups {
-            let Some(tenant) = policy.tenant_named(&group.verdict.tenant) else { continue };
+            let Some(tenant) = policy.tenant_named(&group.verdict.tenant) else {
+                continue;
+            };
             let verdict = decide(&record.evidence, tenant);
             explanation.replays.push(Replay {
                 tenant: tenant.name.clone(),
@@ -85,13 +99,23 @@ pub(super) fn search(request: &ListRequest) -> Result<(store::Filter, store::Pag
         rcpt: asked.rcpt.clone(),
         rule: asked.rule.clone(),
         subject: asked.subject.clone(),
-        state: asked.state.as_deref().map(str::parse).transpose().map_err(ApiError::bad_request)?,
+        state: asked
+            .state
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .map_err(ApiError::bad_request)?,
         tenant: asked.tenant.clone(),
         sha256: asked.sha256.clone(),
         link_host: asked.link_host.clone(),
         queue_id: asked.queue_id.clone(),
         message_id: asked.message_id.clone(),
-        action: asked.action.as_deref().map(str::parse).transpose().map_err(ApiError::bad_request)?,
+        action: asked
+            .action
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .map_err(ApiError::bad_request)?,
         id: None,
     };
     let limit = request.limit.clamp(1, control::MAX_LIMIT) as usize;

@@ -9,7 +9,10 @@ use store::{Entry, EntryState, Judged, Step, StepKind, VerdictRecord};
 pub(super) fn entry_summary(entry: &Entry, record: Option<&VerdictRecord>) -> EntrySummary {
     let held = &entry.held;
     let group = record.and_then(|record| {
-        record.groups.iter().find(|group| group.entry.as_ref() == Some(&held.entry))
+        record
+            .groups
+            .iter()
+            .find(|group| group.entry.as_ref() == Some(&held.entry))
     });
     let verdict = group.map(|group| &group.verdict);
     EntrySummary {
@@ -25,7 +28,9 @@ pub(super) fn entry_summary(entry: &Entry, record: Option<&VerdictRecord>) -> En
         score: verdict.map(|v| v.score).unwrap_or_default(),
         category: verdict.and_then(|v| v.category).map(|c| c.to_string()),
         tenant: verdict.map(|v| v.tenant.clone()).unwrap_or_default(),
-        rules: record.map(|r| heaviest_rules(&r.evidence.hits)).unwrap_or_default(),
+        rules: record
+            .map(|r| heaviest_rules(&r.evidence.hits))
+            .unwrap_or_default(),
         queue_id: record.and_then(|r| r.queue_id.clone()),
     }
 }
@@ -47,9 +52,18 @@ pub(super) fn verdict_summary(judged: &Judged) -> VerdictSummary {
         action: strongest.map(|v| v.action.to_string()).unwrap_or_default(),
         score: strongest.map(|v| v.score).unwrap_or_default(),
         category: strongest.and_then(|v| v.category).map(|c| c.to_string()),
-        tenants: record.groups.iter().map(|g| g.verdict.tenant.clone()).collect(),
+        tenants: record
+            .groups
+            .iter()
+            .map(|g| g.verdict.tenant.clone())
+            .collect(),
         rules: heaviest_rules(&record.evidence.hits),
-        entries: record.groups.iter().flat_map(|g| &g.entry).map(ToString::to_string).collect(),
+        entries: record
+            .groups
+            .iter()
+            .flat_map(|g| &g.entry)
+            .map(ToString::to_string)
+            .collect(),
         ms: record.ms,
     }
 }
@@ -71,7 +85,11 @@ pub(super) fn state_name(state: &EntryState) -> &'static str {
 }
 
 fn strongest(record: &VerdictRecord) -> Option<&Verdict> {
-    record.groups.iter().map(|group| &group.verdict).max_by_key(|v| (v.action, v.score))
+    record
+        .groups
+        .iter()
+        .map(|group| &group.verdict)
+        .max_by_key(|v| (v.action, v.score))
 }
 
 fn heaviest_rules(hits: &[Hit]) -> Vec<String> {
@@ -86,7 +104,10 @@ fn heaviest_rules(hits: &[Hit]) -> Vec<String> {
 }
 
 fn history_item(step: &Step) -> HistoryItem {
-    let mut item = HistoryItem { at: step.when, ..HistoryItem::default() };
+    let mut item = HistoryItem {
+        at: step.when,
+        ..HistoryItem::default()
+    };
     match &step.what {
         StepKind::Held { recovered } => {
             item.event = "held".to_owned();
