@@ -1,22 +1,19 @@
 //! The inspection itself.
 
 use crate::facts;
-use crate::inspection::{Defect, Failure, Inspection, Judgement, Link, LocatedHit};
+use crate::found_links::{Links, MAX_LINKS};
+use crate::inspection::{Defect, Failure, Inspection, Judgement, LocatedHit};
 use mail::{Envelope, Message};
 use rules::{Externals, Scan, Scanners, proto};
 use sha2::{Digest, Sha256};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use unpack::{Artifact, Limits, Sink, Unpacked};
 
-/// Links of a mail that are kept.
-const MAX_LINKS: usize = 1000;
 /// Scan failures of a mail that are kept: one is enough to know that the mail was not seen whole.
 const MAX_FAILURES: usize = 50;
 /// Hits of one rule that are kept: a mail with two thousand artifacts and a rule that hits each of them
 /// must not make a record of megabytes, and a decision counts a rule once.
 const MAX_HITS_PER_RULE: usize = 50;
-/// Octets of visible text that stand in the place of a link.
-const MAX_LINK_TEXT: usize = 256;
 
 /// Inspects and judges one mail after the other, with scanners that are made once.
 #[derive(Debug)]
@@ -50,9 +47,9 @@ impl<'r> Inspector<'r> {
             ..
         } = found;
 
-        let links = links(&unpacked);
-        let defects = defects(&message, &unpacked);
-        facts::add_findings(&mut facts, &message, &unpacked, &links, &defects);
+        let links = Links::of(&unpacked);
+        let defects = defects(&unpacked, &links);
+        facts::add_findings(&mut facts, &message, &unpacked, &links.found, &defects);
         facts.parts = parts;
         Inspection {
             subject: facts.subject.clone(),
@@ -69,7 +66,7 @@ impl<'r> Inspector<'r> {
             facts: proto::encode(&facts),
             text: format!("{}\n{}", facts.subject, unpacked.text),
             artifacts: unpacked.artifacts,
-            links,
+            links: links.found,
             defects,
             hits: kept.hits,
             failures: kept.failures,
@@ -170,82 +167,17 @@ impl Kept {
     }
 }
 
-/// The links of a mail, each canonical URL once: those of the HTML first, since they know the text
-/// in whose place they stand.
-fn links(unpacked: &Unpacked) -> Vec<Link> {
-    let mut found = Vec::new();
-    let mut seen = HashSet::new();
-    for reference in &unpacked.references {
-        let artifact = unpacked.artifacts.get(reference.artifact);
-        let artifact = artifact.map(|a| a.path.as_str()).unwrap_or_default();
-        let text = reference.text.as_deref().unwrap_or_default();
-        let context = reference.context.name();
-        push_link(
-            &reference.raw,
-            text,
-            context,
-            artifact,
-            &mut seen,
-            &mut found,
-        );
-    }
-    let in_text = links::find_in_text(&unpacked.text, MAX_LINKS);
-    for reference in &in_text.found {
-        push_link(&reference.raw, "", "text", "", &mut seen, &mut found);
-    }
-    found
-}
-
-fn push_link(
-    raw: &str,
-    text: &str,
-    context: &str,
-    artifact: &str,
-    seen: &mut HashSet<String>,
-    found: &mut Vec<Link>,
-) {
-    if found.len() >= MAX_LINKS {
-        return;
-    }
-    let Some(canonical) = links::canonicalise(raw) else {
-        return;
-    };
-    if !seen.insert(canonical.url.clone()) {
-        return;
-    }
-    let mut flags: Vec<String> = canonical
-        .flags
-        .iter()
-        .map(|f| f.name().to_owned())
-        .collect();
-    if links::text_differs(text, &canonical) {
-        flags.push(links::Flag::TextDiffers.name().to_owned());
-    }
-    let text = text
-        .get(..text.floor_char_boundary(MAX_LINK_TEXT))
-        .unwrap_or_default();
-    found.push(Link {
-        host: canonical.host.clone(),
-        registrable: canonical.registrable.clone().unwrap_or_default(),
-        path: canonical.path.clone(),
-        text: text.to_owned(),
-        context: context.to_owned(),
-        artifact: artifact.to_owned(),
-        flags,
-        url: canonical.url,
-    });
-}
-
-fn defects(message: &Message<'_>, unpacked: &Unpacked) -> Vec<Defect> {
-    let of_message = message.defects.iter().map(|defect| Defect {
-        code: defect.code().to_owned(),
-        path: String::new(),
-        detail: defect.to_string(),
-    });
-    let of_parts = unpacked.defects.iter().map(|defect| Defect {
+fn defects(unpacked: &Unpacked, links: &Links) -> Vec<Defect> {
+    let found = unpacked.defects.iter().map(|defect| Defect {
         code: defect.code.clone(),
         path: defect.path.clone(),
         detail: defect.detail.clone(),
     });
-    of_message.chain(of_parts).collect()
+    // Links beyond the bound were not looked at: that is a defect like every other limit.
+    let cut = links.truncated.then(|| Defect {
+        code: "link-limit".to_owned(),
+        path: String::new(),
+        detail: format!("link-limit ({MAX_LINKS})"),
+    });
+    found.chain(cut).collect()
 }

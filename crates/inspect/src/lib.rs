@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock or remembers anything between two mails.
 
 mod facts;
+mod found_links;
 mod inspection;
 mod inspector;
 
