@@ -14,9 +14,11 @@ fn and_the_daemon_serves_on() -> Result<()> {
     // The mail as it came, the archive in it, and what is in the archive: together too much.
     let archive = zip_of("large.dat", &vec![b'x'; 36 << 20]);
     let large = with_attachment("too much memory", "large.zip", &archive);
+    // Deferred if the worker died of it, held if it noticed; but what was not seen does not pass.
     let reply = site.send(&large)?;
-    assert_eq!(reply.code, 451, "{reply:?}");
-    assert_eq!(site.daemon.status()?["failures"], 1);
+    assert!(matches!(reply.code, 250 | 451), "{reply:?}");
+    let held = site.daemon.held_files()?.len();
+    assert_eq!(held, usize::from(reply.code == 250));
     assert_eq!(site.send(&clean("after"))?.code, 250);
     site.sink.wait_for("after")?;
     assert!(site.sink.with("too much memory").is_empty());

@@ -1,6 +1,11 @@
 //! The whole program in front of a real Postfix: every module is a sentence about what an operator,
 //! a sender or a recipient can rely on.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests start the program, Postfix and what else an operator starts"
+)]
+
 mod harness;
 
 mod a_30_mb_mail_passes;
@@ -24,6 +29,7 @@ mod poison_is_held_unparsed_at_the_third_try;
 mod postfix_and_postern_restart_in_any_order;
 mod recipients_of_two_tenants_get_two_verdicts;
 mod reject_mode_answers_550_with_our_text;
+mod release_cut_off_by_a_kill_is_not_repeated_by_itself;
 mod released_mail_has_the_stored_bytes;
 mod reload_under_load_fails_no_mail;
 mod rule_with_a_syntax_error_shows_file_line_and_caret;

@@ -56,8 +56,8 @@ pub(crate) struct Sink {
 #[derive(Debug, Default)]
 struct Shared {
     mails: Mutex<Vec<Received>>,
-    /// Replies to the next ends of data, instead of 250.
-    refusals: Mutex<VecDeque<String>>,
+    /// Replies to the next ends of data, instead of 250; `None` for no reply at all.
+    refusals: Mutex<VecDeque<Option<String>>>,
     taken: AtomicU64,
     ended: AtomicBool,
 }
@@ -107,7 +107,12 @@ impl Sink {
 
     /// Answers the next end of data with this reply instead of 250.
     pub(crate) fn refuse_next(&self, reply: &str) {
-        lock(&self.shared.refusals).push_back(reply.to_owned());
+        lock(&self.shared.refusals).push_back(Some(reply.to_owned()));
+    }
+
+    /// Takes the next mail and does not say so.
+    pub(crate) fn be_silent_next(&self) {
+        lock(&self.shared.refusals).push_back(None);
     }
 }
 
@@ -166,12 +171,16 @@ impl Shared {
     }
 
     fn take(&self, mail: Received) -> String {
-        if let Some(refusal) = lock(&self.refusals).pop_front() {
+        let refusal = lock(&self.refusals).pop_front();
+        if let Some(Some(refusal)) = refusal {
             return format!("{refusal}\r\n");
         }
         lock(&self.mails).push(mail);
         let number = self.taken.fetch_add(1, Ordering::Relaxed) + 1;
-        format!("250 2.0.0 Ok: queued as SINK{number}\r\n")
+        match refusal {
+            None => format!("250 2.0.0 Ok: queued as SINK{number}\r\n"),
+            Some(_) => String::new(),
+        }
     }
 }
 
