@@ -1,6 +1,6 @@
 //! Building an index from what is true: journal, checkpoint, held mails.
 
-use super::project::Group;
+use super::project::{BATCH_KEYS, Group};
 use super::tail::{Tail, TailError};
 use super::{Damaged, Index, guard, keys};
 use crate::checkpoint::{self, Checkpoint};
@@ -139,6 +139,10 @@ fn overlay(index: &Index, checkpoint: &Checkpoint) -> Result<(), Damaged> {
         }
         for row in &checkpoint.entries {
             group.put_row(row.clone())?;
+            if group.keys() >= BATCH_KEYS {
+                group.finish(checkpoint.seq)?;
+                group = Group::new(index)?;
+            }
         }
         group.finish(checkpoint.seq)
     })

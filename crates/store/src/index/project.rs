@@ -10,10 +10,20 @@ use policy::Policy;
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+/// Keys of one batch. Larger batches make sled keep memory: measured with twenty keys a record, 59 MB
+/// are in use with 300 keys in a batch, 760 MB with 1,300, and 1.9 GB with 5,000.
+pub(crate) const BATCH_KEYS: usize = 256;
+
 /// Events that are applied together: all or none of them, with the sequence number of the last.
 pub(crate) struct Group<'a> {
     index: &'a Index,
     batch: sled::Batch,
+    keys: usize,
+    /// Keys of secondary indexes, which may be thousands for one record. They are written before the
+    /// batch, in batches of their own: without their record they are passed over, and written again
+    /// when the event is applied again.
+    terms: sled::Batch,
+    terms_keys: usize,
     rows: HashMap<EntryId, Row>,
     records: HashSet<MailId>,
     counts: Counts,
@@ -24,6 +34,9 @@ impl<'a> Group<'a> {
         Ok(Group {
             index,
             batch: sled::Batch::default(),
+            keys: 0,
+            terms: sled::Batch::default(),
+            terms_keys: 0,
             rows: HashMap::new(),
             records: HashSet::new(),
             counts: index.counts()?,
@@ -150,7 +163,7 @@ impl<'a> Group<'a> {
         self.counts.waiting += u64::from(waits(state));
         self.mark(Some(state), &place);
         self.mark(None, &place);
-        self.mark_terms(terms::of_held(&row.entry.held), received, id.mail());
+        self.mark_terms(terms::of_held(&row.entry.held), received, id.mail())?;
         self.put(&keys::entry(&id), &row)?;
         self.rows.insert(id, row);
         Ok(())
@@ -169,8 +182,14 @@ impl<'a> Group<'a> {
         self.put(keys::META_COUNTS, &counts)?;
         self.put(keys::META_APPLIED, &applied)?;
         self.put(keys::META_SCHEMA, &keys::SCHEMA)?;
+        self.write_terms()?;
         self.index.db.apply_batch(self.batch)?;
         self.index.flush()
+    }
+
+    /// Keys that wait for the end of the group.
+    pub(crate) fn keys(&self) -> usize {
+        self.keys
     }
 
     fn record(&mut self, record: &VerdictRecord) -> Result<(), Damaged> {
@@ -178,9 +197,8 @@ impl<'a> Group<'a> {
             self.counts.verdicts += 1;
         }
         let place = keys::mail_place(record.received, &record.id);
-        self.batch
-            .insert([keys::all_mails().as_slice(), &place].concat(), &[]);
-        self.mark_terms(terms::of_record(record), record.received, &record.id);
+        self.insert([keys::all_mails().as_slice(), &place].concat(), &[]);
+        self.mark_terms(terms::of_record(record), record.received, &record.id)?;
         self.put(&keys::record(&record.id), record)?;
         self.records.insert(record.id.clone());
         Ok(())
@@ -200,26 +218,47 @@ impl<'a> Group<'a> {
     }
 
     fn mark(&mut self, state: Option<EntryStateName>, place: &[u8]) {
-        self.batch
-            .insert([keys::entries_in(state).as_slice(), place].concat(), &[]);
+        self.insert([keys::entries_in(state).as_slice(), place].concat(), &[]);
     }
 
     fn unmark(&mut self, state: Option<EntryStateName>, place: &[u8]) {
+        self.keys += 1;
         self.batch
             .remove([keys::entries_in(state).as_slice(), place].concat());
     }
 
-    fn mark_terms(&mut self, terms: BTreeSet<(By, String)>, received: i64, id: &MailId) {
+    fn mark_terms(
+        &mut self,
+        terms: BTreeSet<(By, String)>,
+        received: i64,
+        id: &MailId,
+    ) -> Result<(), Damaged> {
         let place = keys::mail_place(received, id);
         for (by, key) in terms {
-            self.batch
+            self.terms
                 .insert([keys::mails_by(by, &key).as_slice(), &place].concat(), &[]);
+            self.terms_keys += 1;
+            if self.terms_keys >= BATCH_KEYS {
+                self.write_terms()?;
+            }
         }
+        Ok(())
+    }
+
+    fn write_terms(&mut self) -> Result<(), Damaged> {
+        self.terms_keys = 0;
+        self.index.db.apply_batch(std::mem::take(&mut self.terms))?;
+        Ok(())
+    }
+
+    fn insert(&mut self, key: Vec<u8>, value: &[u8]) {
+        self.keys += 1;
+        self.batch.insert(key, value);
     }
 
     fn put(&mut self, key: &[u8], value: &impl Serialize) -> Result<(), Damaged> {
         let value = serde_json::to_vec(value).map_err(|e| Damaged(e.to_string()))?;
-        self.batch.insert(key, value);
+        self.insert(key.to_vec(), &value);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Reading the journal into an index: at start, while serving, and for a rebuild.
 
-use super::project::Group;
+use super::project::{BATCH_KEYS, Group};
 use super::{Damaged, Index, guard};
 use crate::journal::Extent;
 use crate::journal::line::{self, GENESIS};
@@ -10,9 +10,9 @@ use serde::Deserialize;
 use std::io;
 use std::os::fd::OwnedFd;
 
-/// Lines that are applied together, which is one flush of sled.
-const GROUP_LINES: usize = 256;
-/// Octets of lines that are applied together.
+/// Lines that are read together. What they change is one flush of sled.
+const GROUP_LINES: usize = 1024;
+/// Octets of lines that are read together.
 const GROUP_BYTES: u64 = 4 << 20;
 
 /// Why reading on is not possible.
@@ -97,7 +97,11 @@ impl Tail {
             LineReader::open(dir, &extent.name, at.offset, extent.bytes).map_err(failed)?;
         let begun = at.clone();
         let mut read = 0;
-        while read < GROUP_LINES && at.offset - begun.offset < GROUP_BYTES && applied < until {
+        while read < GROUP_LINES
+            && group.keys() < BATCH_KEYS
+            && at.offset - begun.offset < GROUP_BYTES
+            && applied < until
+        {
             let Some((place, content)) = reader.next_line().map_err(failed)? else {
                 break;
             };

@@ -420,3 +420,44 @@ fn limits_outside_the_bounds_count_as_the_nearest() {
         assert_eq!(page.expect("read").items.len(), found);
     }
 }
+
+#[test]
+fn a_mail_with_thousands_of_links_and_files_is_found_by_each_that_is_kept() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    let id = store.new_id();
+    let mut mail = record(&id, 1);
+    let (link, artifact) = (mail.links[0].clone(), mail.artifacts[0].clone());
+    mail.links = (0..5000)
+        .map(|n| LinkRecord {
+            host: format!("{}{n}.example", "x".repeat(5000)),
+            ..link.clone()
+        })
+        .collect();
+    mail.artifacts = (0..5000_u32)
+        .map(|n| ArtifactRecord {
+            sha256: sha256(&n.to_be_bytes()),
+            ..artifact.clone()
+        })
+        .collect();
+    append(&store, Event::Verdict(Box::new(mail)));
+    while !store.settle() {}
+    let find = |filter: Filter| verdicts(&store, &filter).len();
+    let sha = |n: u32| Filter {
+        sha256: Some(sha256(&n.to_be_bytes())),
+        ..Filter::default()
+    };
+    assert_eq!((find(sha(0)), find(sha(4095)), find(sha(4096))), (1, 1, 0));
+    let host = "x".repeat(1024);
+    let by_host = Filter {
+        link_host: Some(host),
+        ..Filter::default()
+    };
+    assert_eq!(find(by_host), 1);
+    let kept = store.verdict(&id).expect("read").expect("there");
+    assert_eq!((kept.links.len(), kept.artifacts.len()), (4096, 4096));
+    let cuts: Vec<_> = kept.defects.iter().map(|d| d.detail.as_str()).collect();
+    assert!(cuts.contains(&"links: 5000 cut to 4096"), "{cuts:?}");
+    assert!(cuts.contains(&"artifacts: 5000 cut to 4096"), "{cuts:?}");
+    assert!(cuts.len() <= 16);
+}
