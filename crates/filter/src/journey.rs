@@ -9,6 +9,7 @@ use crate::worker::{AskError, Pool, PoolOptions, Ready, StartError};
 use arc_swap::ArcSwap;
 use mail::Envelope;
 use policy::{Policy, Verdict, decide};
+use rules::LoadOptions;
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -199,17 +200,19 @@ impl Filter {
         }
     }
 
-    /// Puts new rules into force, or says why not; then the old ones stay.
+    /// Puts new rules into force, or says why not; then the old ones stay. `load` says what public
+    /// rule sets are worth, if that has changed.
     ///
     /// # Errors
     /// If the rules cannot be copied or loaded, or the change cannot be journalled.
-    pub async fn reload_rules(&self) -> Result<Ready, ReloadError> {
+    pub async fn reload_rules(&self, load: Option<LoadOptions>) -> Result<Ready, ReloadError> {
         // One at a time: the end of one reload removes the snapshots that are not in force.
         let _alone = self.reloading.lock().await;
+        let before = self.pool.digest();
         let rules = self.rules.clone();
         let snapshot = blocking(move || rules.take()).await;
         let outcome = match snapshot {
-            Ok(snapshot) => match self.pool.reload(&snapshot).await {
+            Ok(snapshot) => match self.pool.reload(&snapshot, load).await {
                 Ok(ready) => Ok((ready, snapshot)),
                 Err(error) => {
                     self.rules.drop_snapshot(&snapshot);
@@ -225,10 +228,12 @@ impl Filter {
             warn!(%error, "the rules in force cannot be noted for the next start");
         }
         self.journal_rules(&ready).await?;
+        let changed = ready.digest != before;
         info!(
             digest = ready.digest,
             rules = ready.rules.len(),
-            "new rules are in force"
+            changed,
+            "rules are in force"
         );
         Ok(ready)
     }
@@ -432,12 +437,19 @@ fn log_verdict(record: &VerdictRecord, disposition: &Disposition) {
         .iter()
         .map(|g| &g.verdict)
         .max_by_key(|v| v.action);
+    let held: Vec<String> = record
+        .groups
+        .iter()
+        .flat_map(|g| &g.entry)
+        .map(ToString::to_string)
+        .collect();
     info!(
         id = %record.id,
         queue_id = record.queue_id.as_deref().unwrap_or("-"),
         answer = disposition.answer.as_str(),
         action = strongest.map_or("-", |v| v.action.as_str()),
         score = strongest.map_or(0, |v| v.score),
+        held = held.join(","),
         rcpts = record.rcpts.len(),
         size = record.size,
         artifacts = record.artifacts.len(),

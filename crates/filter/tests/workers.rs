@@ -218,7 +218,7 @@ async fn broken_rules_say_where_and_leave_the_old_ones_serving() {
     let before = pool.digest();
     let broken = Rules::new("rule broken {\n  condition:\n    nonsense\n}\n");
     let error = pool
-        .reload(&broken.path())
+        .reload(&broken.path(), None)
         .await
         .expect_err("does not compile")
         .to_string();
@@ -231,7 +231,7 @@ async fn broken_rules_say_where_and_leave_the_old_ones_serving() {
     assert_eq!(rules_hit(&examined), ["marker"]);
 
     let renamed = Rules::new(&RULE.replace("rule marker", "rule renamed"));
-    pool.reload(&renamed.path())
+    pool.reload(&renamed.path(), None)
         .await
         .expect("comes into force");
     let examined = look_at(&pool, &mail(MARKER)).await.expect("is answered");
@@ -259,7 +259,9 @@ async fn a_reload_under_load_costs_no_mail_an_answer() {
         })
     };
     for _ in 0..3 {
-        pool.reload(&rules.path()).await.expect("comes into force");
+        pool.reload(&rules.path(), None)
+            .await
+            .expect("comes into force");
     }
     assert_eq!(load.await.expect("ends"), 200);
 }

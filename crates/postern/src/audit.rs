@@ -16,7 +16,10 @@ pub(crate) fn report(outcome: Result<Verified, VerifyError>) -> AuditReport {
             held_files: verified.held,
             problems: Vec::new(),
         },
-        Err(error) => AuditReport { problems: vec![error.to_string()], ..AuditReport::default() },
+        Err(error) => AuditReport {
+            problems: vec![error.to_string()],
+            ..AuditReport::default()
+        },
     }
 }
 

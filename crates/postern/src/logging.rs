@@ -18,8 +18,9 @@ pub(crate) fn start(log: &Log) {
         .with_default_directive(level.into())
         .with_env_var("POSTERN_LOG")
         .from_env_lossy();
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match log.format {
         LogFormat::Json => builder.json().flatten_event(true).with_target(false).init(),
         LogFormat::Text => builder.with_ansi(false).with_target(false).init(),

@@ -49,15 +49,18 @@ fn run(cli: &Cli, terminal: &mut Terminal) -> Result<Exit> {
         _ => {}
     }
     let mut config = Config::load(named)?;
-    if let Command::Rules(RulesCommand::Check { dir: Some(dir) } | RulesCommand::Test { dir: Some(dir) }) =
-        &cli.command
+    if let Command::Rules(
+        RulesCommand::Check { dir: Some(dir) } | RulesCommand::Test { dir: Some(dir) },
+    ) = &cli.command
     {
         config.rules_dir.clone_from(dir);
     }
     if let Command::Rules(RulesCommand::Check { .. }) = &cli.command {
         return rulecheck::run(&config, terminal);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(run_async(cli, config, terminal))
 }
 

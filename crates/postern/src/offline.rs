@@ -10,14 +10,19 @@ use std::time::Instant;
 
 /// Whether an error means that there is no daemon, so that the files may be worked on.
 pub(crate) fn nobody_serves(error: &ClientError) -> bool {
-    matches!(error, ClientError::NoSocket { .. } | ClientError::NobodyListens { .. })
+    matches!(
+        error,
+        ClientError::NoSocket { .. } | ClientError::NobodyListens { .. }
+    )
 }
 
 /// Verifies the journal. It reads files only, so that it can be run beside the daemon, and by somebody
 /// who does not trust it.
 pub(crate) fn verify(config: &Config, terminal: &mut Terminal) -> Result<Exit> {
     let progress = term::progress(0, "journal bytes");
-    let outcome = store::verify(&config.state_dir, true, |done, total| progress.at(done, total));
+    let outcome = store::verify(&config.state_dir, true, |done, total| {
+        progress.at(done, total)
+    });
     progress.finish_and_clear();
     cli::audit::show(&audit::report(outcome), terminal)
 }
@@ -26,8 +31,7 @@ pub(crate) fn verify(config: &Config, terminal: &mut Terminal) -> Result<Exit> {
 pub(crate) fn rebuild(config: &Config, terminal: &mut Terminal) -> Result<Exit> {
     let start = Instant::now();
     let progress = term::progress(0, "journal lines");
-    let report =
-        store::rebuild_offline(&config.state_dir, |done, total| progress.at(done, total));
+    let report = store::rebuild_offline(&config.state_dir, |done, total| progress.at(done, total));
     progress.finish_and_clear();
     let report = report?;
     let status = RebuildStatus {

@@ -30,21 +30,36 @@ fn passed(rules: &RuleSet, terminal: &mut Terminal) -> Result<Exit> {
     let warnings: Vec<String> = rules.warnings().iter().map(ToString::to_string).collect();
     if terminal.wants_json() {
         let (digest, count) = (rules.digest(), rules.rules().len());
-        terminal.json(&Line { ok: true, digest, rules: count, warnings, errors: vec![] })?;
+        terminal.json(&Line {
+            ok: true,
+            digest,
+            rules: count,
+            warnings,
+            errors: vec![],
+        })?;
         return Ok(Exit::Done);
     }
     for warning in &warnings {
         terminal.lines(warning)?;
     }
     let (count, digest) = (rules.rules().len(), rules.digest());
-    terminal.line(&format!("ok: {count} rules, {} warnings, digest {digest}", warnings.len()))?;
+    terminal.line(&format!(
+        "ok: {count} rules, {} warnings, digest {digest}",
+        warnings.len()
+    ))?;
     Ok(Exit::Done)
 }
 
 fn failed(error: &LoadError, terminal: &mut Terminal) -> Result<Exit> {
     if terminal.wants_json() {
         let errors = error.problems.iter().map(ToString::to_string).collect();
-        terminal.json(&Line { ok: false, digest: "", rules: 0, warnings: vec![], errors })?;
+        terminal.json(&Line {
+            ok: false,
+            digest: "",
+            rules: 0,
+            warnings: vec![],
+            errors,
+        })?;
         return Ok(Exit::Failed);
     }
     terminal.flush()?;

@@ -45,7 +45,11 @@ pub(crate) async fn run(config: &Config, terminal: &mut Terminal) -> Result<Exit
         }
     } else {
         for result in results.iter().filter(|result| !result.ok) {
-            let what = if result.file.is_empty() { &result.rule } else { &result.file };
+            let what = if result.file.is_empty() {
+                &result.rule
+            } else {
+                &result.file
+            };
             terminal.line(&format!("{what}: {}", result.problem))?;
         }
         let rules: BTreeSet<&str> = results.iter().map(|result| result.rule.as_str()).collect();
@@ -62,16 +66,28 @@ pub(crate) async fn run(config: &Config, terminal: &mut Terminal) -> Result<Exit
 async fn results(config: &Config) -> Result<Vec<TestResult>> {
     let pool = scan::start_pool(config).await?;
     let ready = pool.status().ready;
-    let own: Vec<&RuleInfo> = ready.rules.iter().filter(|r| r.place != Place::Vendor).collect();
+    let own: Vec<&RuleInfo> = ready
+        .rules
+        .iter()
+        .filter(|r| r.place != Place::Vendor)
+        .collect();
     let known: BTreeSet<&str> = own.iter().map(|rule| rule.name.as_str()).collect();
     let dir = config.rules_dir.join("tests");
     let mut results = Vec::new();
     for rule in &known {
         results.extend(test_rule(&pool, &config.policy().default, &dir, rule).await?);
     }
-    for stray in directories(&dir)?.into_iter().filter(|name| !known.contains(name.as_str())) {
+    for stray in directories(&dir)?
+        .into_iter()
+        .filter(|name| !known.contains(name.as_str()))
+    {
         let problem = "there is no rule of this name".to_owned();
-        results.push(TestResult { rule: stray, file: String::new(), ok: false, problem });
+        results.push(TestResult {
+            rule: stray,
+            file: String::new(),
+            ok: false,
+            problem,
+        });
     }
     Ok(results)
 }
@@ -85,11 +101,18 @@ async fn test_rule(
     let mut results = Vec::new();
     let (mut hits, mut misses) = (0, 0);
     for path in files(&dir.join(rule))? {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let must_hit = match name.split_once('-') {
             Some(("hit", _)) => true,
             Some(("miss", _)) => false,
-            _ => bail!("{}: the name of a test begins with hit- or miss-", path.display()),
+            _ => bail!(
+                "{}: the name of a test begins with hit- or miss-",
+                path.display()
+            ),
         };
         *(if must_hit { &mut hits } else { &mut misses }) += 1;
         let scanned = scan::scan_message(pool, tenant, message(&path)?).await?;
@@ -102,13 +125,23 @@ async fn test_rule(
             _ => String::new(),
         };
         let file = format!("{rule}/{name}");
-        results.push(TestResult { rule: rule.to_owned(), file, ok: problem.is_empty(), problem });
+        results.push(TestResult {
+            rule: rule.to_owned(),
+            file,
+            ok: problem.is_empty(),
+            problem,
+        });
     }
     for (count, kind) in [(hits, "hit"), (misses, "miss")] {
         if count == 0 {
             let problem = format!("has no test: add a file tests/{rule}/{kind}-….eml");
             let rule = rule.to_owned();
-            results.push(TestResult { rule, file: String::new(), ok: false, problem });
+            results.push(TestResult {
+                rule,
+                file: String::new(),
+                ok: false,
+                problem,
+            });
         }
     }
     Ok(results)
@@ -116,7 +149,9 @@ async fn test_rule(
 
 /// The mail of a test file.
 fn message(path: &Path) -> Result<Vec<u8>> {
-    let size = fs::metadata(path).with_context(|| path.display().to_string())?.len();
+    let size = fs::metadata(path)
+        .with_context(|| path.display().to_string())?
+        .len();
     if size > MAX_TEST_BYTES {
         bail!("{}: larger than {MAX_TEST_BYTES} bytes", path.display());
     }
@@ -124,8 +159,15 @@ fn message(path: &Path) -> Result<Vec<u8>> {
     if path.extension().is_some_and(|extension| extension == "eml") {
         return Ok(bytes);
     }
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(with_attachment(&name.replace(['"', '\\', '\r', '\n'], "_"), &bytes))
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    Ok(with_attachment(
+        &name.replace(['"', '\\', '\r', '\n'], "_"),
+        &bytes,
+    ))
 }
 
 fn with_attachment(name: &str, bytes: &[u8]) -> Vec<u8> {
@@ -143,12 +185,19 @@ fn with_attachment(name: &str, bytes: &[u8]) -> Vec<u8> {
 }
 
 fn files(dir: &Path) -> Result<Vec<PathBuf>> {
-    sorted(dir, |entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
+    sorted(dir, |entry| {
+        entry.file_type().is_ok_and(|kind| kind.is_file())
+    })
 }
 
 fn directories(dir: &Path) -> Result<Vec<String>> {
-    let found = sorted(dir, |entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))?;
-    Ok(found.iter().filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect())
+    let found = sorted(dir, |entry| {
+        entry.file_type().is_ok_and(|kind| kind.is_dir())
+    })?;
+    Ok(found
+        .iter()
+        .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
+        .collect())
 }
 
 /// The entries of a directory by name, without hidden ones; none if there is no directory.

@@ -28,11 +28,7 @@ pub(crate) struct Scanned {
 
 /// Scans, and says by the exit status what was found: 0 all would pass, 1 some would be held or
 /// refused, 2 something could not be read or judged.
-pub(crate) async fn run(
-    config: &Config,
-    args: &ScanArgs,
-    terminal: &mut Terminal,
-) -> Result<Exit> {
+pub(crate) async fn run(config: &Config, args: &ScanArgs, terminal: &mut Terminal) -> Result<Exit> {
     let pool = start_pool(config).await?;
     let tenant = Arc::new(config.policy().default);
     let inputs = files::find(&args.paths, args.recursive);
@@ -104,7 +100,9 @@ async fn finish_first(
     running: &mut VecDeque<(PathBuf, Running)>,
     report: &mut Report<'_>,
 ) -> Result<()> {
-    let Some((path, task)) = running.pop_front() else { return Ok(()) };
+    let Some((path, task)) = running.pop_front() else {
+        return Ok(());
+    };
     match task.await? {
         Ok(scanned) => report.mail(&path, &scanned),
         Err(error) => report.problem(&path, &error),
@@ -115,12 +113,20 @@ async fn finish_first(
 /// has put on top (RFC 5321, 4.4).
 fn envelope(message: &[u8]) -> Envelope {
     let limits = Limits::default();
-    let head = message.get(..message.len().min(limits.header_bytes)).unwrap_or_default();
-    let return_path = Message::parse(head, &limits).header("return-path").map(|h| h.text());
+    let head = message
+        .get(..message.len().min(limits.header_bytes))
+        .unwrap_or_default();
+    let return_path = Message::parse(head, &limits)
+        .header("return-path")
+        .map(|h| h.text());
     let mail_from = return_path.unwrap_or_default();
     Envelope {
         client: Client::default(),
-        mail_from: mail_from.trim().trim_start_matches('<').trim_end_matches('>').to_owned(),
+        mail_from: mail_from
+            .trim()
+            .trim_start_matches('<')
+            .trim_end_matches('>')
+            .to_owned(),
         rcpts: Vec::new(),
     }
 }

@@ -5,7 +5,7 @@ use super::protocol::{Answer, Ready, Request, Setup};
 use arc_swap::ArcSwap;
 use rules::LoadOptions;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -96,8 +96,8 @@ struct Shared {
     current: ArcSwap<Generation>,
     generations: AtomicU64,
     replaced: AtomicU64,
-    /// Serialises reloads.
-    reloading: Mutex<()>,
+    /// What public rule sets are worth now. Held during a reload, so that there is one at a time.
+    load: Mutex<LoadOptions>,
     /// Tasks of all generations that still drain.
     slots: StdMutex<JoinSet<()>>,
 }
@@ -139,33 +139,42 @@ impl Pool {
     /// # Errors
     /// If the rules cannot be used or a process does not come up.
     pub async fn start(options: PoolOptions, rules: &Path) -> Result<Pool, StartError> {
-        let workers = start_workers(&options, rules).await?;
-        let (generation, tasks) = Generation::new(0, workers, options.queue);
+        let setup = setup(&options, options.load.clone(), rules);
+        let workers = start_workers(&options, &setup).await?;
+        let (generation, tasks) = Generation::new(0, workers, &setup, options.queue);
         let shared = Arc::new(Shared {
+            load: Mutex::new(options.load.clone()),
             options,
             current: ArcSwap::from_pointee(generation),
             generations: AtomicU64::new(1),
             replaced: AtomicU64::new(0),
-            reloading: Mutex::new(()),
             slots: StdMutex::new(JoinSet::new()),
         });
         let pool = Pool { shared };
-        pool.run(tasks, rules);
+        pool.run(tasks);
         Ok(pool)
     }
 
     /// Starts workers with new rules, and swaps them in when all are ready; the old ones finish what
-    /// they have and end. Without success the old ones stay and nothing has changed.
+    /// they have and end. Without success the old ones stay and nothing has changed. `load` says what
+    /// public rule sets are worth, if that has changed.
     ///
     /// # Errors
     /// If the rules cannot be used or a process does not come up.
-    pub async fn reload(&self, rules: &Path) -> Result<Ready, StartError> {
-        let _one_at_a_time = self.shared.reloading.lock().await;
-        let workers = start_workers(&self.shared.options, rules).await?;
+    pub async fn reload(
+        &self,
+        rules: &Path,
+        load: Option<LoadOptions>,
+    ) -> Result<Ready, StartError> {
+        let mut in_force = self.shared.load.lock().await;
+        let options = &self.shared.options;
+        let setup = setup(options, load.unwrap_or_else(|| in_force.clone()), rules);
+        let workers = start_workers(options, &setup).await?;
         let number = self.shared.generations.fetch_add(1, Ordering::Relaxed);
-        let (generation, tasks) = Generation::new(number, workers, self.shared.options.queue);
+        let (generation, tasks) = Generation::new(number, workers, &setup, options.queue);
+        *in_force = setup.load;
         let ready = generation.ready.clone();
-        self.run(tasks, rules);
+        self.run(tasks);
         // The old generation's queue closes with its last sender; what is in it is still answered.
         self.shared.current.store(Arc::new(generation));
         Ok(ready)
@@ -229,7 +238,7 @@ impl Pool {
         self.shared.current.load().ready.digest.clone()
     }
 
-    fn run(&self, tasks: Vec<SlotTask>, rules: &Path) {
+    fn run(&self, tasks: Vec<SlotTask>) {
         let mut slots = self
             .shared
             .slots
@@ -238,7 +247,7 @@ impl Pool {
         // Forget the tasks of drained generations.
         while slots.try_join_next().is_some() {}
         for task in tasks {
-            slots.spawn(task.run(Arc::downgrade(&self.shared), rules.to_owned()));
+            slots.spawn(task.run(Arc::downgrade(&self.shared)));
         }
     }
 }
@@ -261,7 +270,12 @@ impl Slot {
 }
 
 impl Generation {
-    fn new(number: u64, workers: Vec<Worker>, queue: usize) -> (Generation, Vec<SlotTask>) {
+    fn new(
+        number: u64,
+        workers: Vec<Worker>,
+        setup: &Setup,
+        queue: usize,
+    ) -> (Generation, Vec<SlotTask>) {
         let (sender, receiver) = mpsc::channel(queue.max(1));
         let receiver = Arc::new(Mutex::new(receiver));
         let slots: Arc<Vec<Slot>> = Arc::new(workers.iter().map(Slot::of).collect());
@@ -275,6 +289,7 @@ impl Generation {
                 generation: number,
                 slots: Arc::clone(&slots),
                 receiver: Arc::clone(&receiver),
+                setup: setup.clone(),
                 digest: digest.clone(),
                 worker,
             });
@@ -297,12 +312,13 @@ struct SlotTask {
     generation: u64,
     slots: Arc<Vec<Slot>>,
     receiver: Arc<Mutex<mpsc::Receiver<Job>>>,
+    setup: Setup,
     digest: String,
     worker: Worker,
 }
 
 impl SlotTask {
-    async fn run(mut self, shared: Weak<Shared>, rules: PathBuf) {
+    async fn run(mut self, shared: Weak<Shared>) {
         loop {
             let Some(job) = self.receiver.lock().await.recv().await else {
                 break;
@@ -311,11 +327,17 @@ impl SlotTask {
                 continue;
             }
             // A worker that died while it was idle must not cost the next mail a failure.
-            if !self.worker.is_alive() && !self.replace(&shared, &rules).await {
-                return;
+            if !self.worker.is_alive() {
+                tracing::warn!(
+                    worker = self.index,
+                    "a worker died while it was idle; it is replaced"
+                );
+                if !self.replace(&shared).await {
+                    return;
+                }
             }
             let died = self.work(job).await;
-            if died && !self.replace(&shared, &rules).await {
+            if died && !self.replace(&shared).await {
                 return;
             }
         }
@@ -346,7 +368,7 @@ impl SlotTask {
 
     /// Starts a worker like the one that is gone, however long it takes; false if nobody needs it
     /// any more.
-    async fn replace(&mut self, shared: &Weak<Shared>, rules: &Path) -> bool {
+    async fn replace(&mut self, shared: &Weak<Shared>) -> bool {
         if let Some(slot) = self.slots.get(self.index) {
             slot.pid.store(0, Ordering::Relaxed);
         }
@@ -359,8 +381,7 @@ impl SlotTask {
             if shared.current.load().number != self.generation {
                 return false;
             }
-            let setup = setup(&shared.options, rules);
-            match Worker::start(&shared.options.program, &setup).await {
+            match Worker::start(&shared.options.program, &self.setup).await {
                 Ok(worker) if worker.ready.digest == self.digest => {
                     self.worker = worker;
                     shared.replaced.fetch_add(1, Ordering::Relaxed);
@@ -382,10 +403,9 @@ impl SlotTask {
     }
 }
 
-async fn start_workers(options: &PoolOptions, rules: &Path) -> Result<Vec<Worker>, StartError> {
-    let setup = setup(options, rules);
+async fn start_workers(options: &PoolOptions, setup: &Setup) -> Result<Vec<Worker>, StartError> {
     // The first alone: if the rules are broken, one process has said so.
-    let mut workers = vec![Worker::start(&options.program, &setup).await?];
+    let mut workers = vec![Worker::start(&options.program, setup).await?];
     let mut others = JoinSet::new();
     for _ in 1..options.workers.max(1) {
         let (program, setup) = (options.program.clone(), setup.clone());
@@ -397,10 +417,10 @@ async fn start_workers(options: &PoolOptions, rules: &Path) -> Result<Vec<Worker
     Ok(workers)
 }
 
-fn setup(options: &PoolOptions, rules: &Path) -> Setup {
+fn setup(options: &PoolOptions, load: LoadOptions, rules: &Path) -> Setup {
     Setup {
         rules: rules.to_owned(),
-        load: options.load.clone(),
+        load,
         limits: options.limits.clone(),
         memory: options.memory,
         scan_timeout: options.scan_timeout,

@@ -24,7 +24,10 @@ pub(super) fn find(paths: &[PathBuf], recursive: bool) -> Vec<Input> {
             Ok(found) if found.is_file() => inputs.push(Input::File(path.clone())),
             Ok(found) if found.is_dir() && recursive => walk(path, 0, &mut inputs),
             Ok(found) if found.is_dir() => {
-                inputs.push(problem(path, "is a directory; add -r to scan what is in it"));
+                inputs.push(problem(
+                    path,
+                    "is a directory; add -r to scan what is in it",
+                ));
             }
             Ok(_) => inputs.push(problem(path, "is neither a file nor a directory")),
             Err(error) => inputs.push(problem(path, error)),
@@ -38,13 +41,18 @@ pub(super) fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
     let context = || path.display().to_string();
     let mut bytes = Vec::new();
     let file = fs::File::open(path).with_context(context)?;
-    file.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes).with_context(context)?;
+    file.take(max_bytes.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .with_context(context)?;
     Ok(bytes)
 }
 
 fn walk(dir: &Path, depth: usize, inputs: &mut Vec<Input>) {
     if depth > MAX_DEPTH {
-        inputs.push(problem(dir, format!("more than {MAX_DEPTH} directories deep")));
+        inputs.push(problem(
+            dir,
+            format!("more than {MAX_DEPTH} directories deep"),
+        ));
         return;
     }
     let entries = match fs::read_dir(dir) {
@@ -86,7 +94,10 @@ mod tests {
         }
         let root = dir.path().to_owned();
         let found = find(std::slice::from_ref(&root), true);
-        let expected = [Input::File(root.join("a.eml")), Input::File(root.join("b/c.eml"))];
+        let expected = [
+            Input::File(root.join("a.eml")),
+            Input::File(root.join("b/c.eml")),
+        ];
         assert_eq!(found, expected);
         let refused = find(&[root], false);
         assert!(matches!(&refused[..], [Input::Problem(_, what)] if what.contains("-r")));

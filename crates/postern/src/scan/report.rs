@@ -68,7 +68,12 @@ struct ProblemLine<'a> {
 
 impl<'t> Report<'t> {
     pub(super) fn new(terminal: &'t mut Terminal) -> Report<'t> {
-        Report { terminal, rows: Vec::new(), withheld: false, problems: false }
+        Report {
+            terminal,
+            rows: Vec::new(),
+            withheld: false,
+            problems: false,
+        }
     }
 
     pub(super) fn mail(&mut self, path: &Path, scanned: &Scanned) -> Result<()> {
@@ -154,9 +159,18 @@ fn mail_line<'a>(path: &Path, scanned: &'a Scanned) -> MailLine<'a> {
         links: inspection
             .links
             .iter()
-            .map(|link| LinkLine { url: &link.url, host: &link.host, listed: [], flags: &link.flags })
+            .map(|link| LinkLine {
+                url: &link.url,
+                host: &link.host,
+                listed: [],
+                flags: &link.flags,
+            })
             .collect(),
-        defects: inspection.defects.iter().map(|defect| defect.code.as_str()).collect(),
+        defects: inspection
+            .defects
+            .iter()
+            .map(|defect| defect.code.as_str())
+            .collect(),
         failures: examined
             .failures
             .iter()

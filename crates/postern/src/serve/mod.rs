@@ -14,6 +14,7 @@ mod signals;
 
 use crate::config::{Config, Listen};
 use anyhow::{Context, Result};
+use arc_swap::ArcSwapOption;
 use control::RebuildStatus;
 use counters::Counters;
 use door::MilterDoor;
@@ -40,6 +41,8 @@ pub(crate) struct Daemon {
     target: Target,
     counters: Counters,
     rebuild: Mutex<RebuildStatus>,
+    /// Why the configuration on disk is not in force, after a SIGHUP that did not take it.
+    config_error: ArcSwapOption<String>,
     /// Addresses of the doors.
     doors: Vec<String>,
     state_dir: PathBuf,
@@ -76,11 +79,15 @@ pub(crate) async fn run(config: Config, config_file: Option<PathBuf>) -> Result<
         let options = options::milter(&config);
         doors.spawn(milter::serve(listener, door, options, stop_doors.clone()));
     }
-    tracing::info!(version = crate::VERSION, doors = ?daemon.doors, "serving");
+    tracing::info!(
+        version = crate::VERSION,
+        doors = daemon.doors.join(" "),
+        "serving"
+    );
     notify::ready();
     let watchdog = tokio::spawn(notify::watchdog());
 
-    signals::until_end(&daemon, config_file.as_deref()).await;
+    signals::until_end(&daemon, &config, config_file.as_deref()).await;
 
     notify::stopping();
     tracing::info!("draining: running mails finish, no new ones are taken");
@@ -133,6 +140,7 @@ async fn start(config: &Config, store: Store, listeners: &[Listener]) -> Result<
         target: options::target(config)?,
         counters: Counters::default(),
         rebuild: Mutex::default(),
+        config_error: ArcSwapOption::empty(),
         doors: listeners.iter().map(ToString::to_string).collect(),
         state_dir,
         rules_dir,

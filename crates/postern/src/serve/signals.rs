@@ -1,12 +1,13 @@
 //! Signals: SIGHUP reads rules and policy again, SIGTERM and SIGINT end the daemon.
 
-use super::{Daemon, notify};
+use super::{Daemon, notify, options};
 use crate::config::Config;
 use std::path::Path;
+use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Returns when the daemon is to end.
-pub(super) async fn until_end(daemon: &Daemon, config_file: Option<&Path>) {
+/// Returns when the daemon is to end. `started_with` is the configuration of the start.
+pub(super) async fn until_end(daemon: &Daemon, started_with: &Config, config_file: Option<&Path>) {
     let (mut hangup, mut terminate, mut interrupt) = (
         listen(SignalKind::hangup()),
         listen(SignalKind::terminate()),
@@ -16,26 +17,65 @@ pub(super) async fn until_end(daemon: &Daemon, config_file: Option<&Path>) {
         tokio::select! {
             () = next(&mut terminate) => return,
             () = next(&mut interrupt) => return,
-            () = next(&mut hangup) => reload(daemon, config_file).await,
+            () = next(&mut hangup) => reload(daemon, started_with, config_file).await,
         }
     }
 }
 
 /// Reads policy and rules again. Each of them comes into force alone: broken rules do not keep a good
 /// policy out, and neither touches what serves.
-async fn reload(daemon: &Daemon, config_file: Option<&Path>) {
+async fn reload(daemon: &Daemon, started_with: &Config, config_file: Option<&Path>) {
     notify::reloading();
+    let mut load = None;
+    let mut broken = None;
     match Config::load(config_file) {
-        Ok(config) => match daemon.filter.set_policy(config.policy()).await {
-            Ok(()) => tracing::info!(policy = daemon.filter.policy_digest(), "policy in force"),
-            Err(error) => tracing::error!(%error, "the new policy cannot be journalled"),
-        },
-        Err(errors) => tracing::error!(%errors, "the old policy stays in force"),
+        Ok(config) => {
+            let ignored = needs_restart(started_with, &config);
+            if !ignored.is_empty() {
+                let sections = ignored.join(", ");
+                tracing::warn!(
+                    sections,
+                    "changed settings that need a restart are not in force"
+                );
+            }
+            load = Some(options::load(&config));
+            match daemon.filter.set_policy(config.policy()).await {
+                Ok(()) => tracing::info!(policy = daemon.filter.policy_digest(), "policy in force"),
+                Err(error) => {
+                    tracing::error!(%error, "the new policy cannot be journalled");
+                    broken = Some(error.to_string());
+                }
+            }
+        }
+        Err(errors) => {
+            tracing::error!(%errors, "the old policy stays in force");
+            broken = Some(errors.to_string());
+        }
     }
-    if let Err(error) = daemon.filter.reload_rules().await {
+    daemon.config_error.store(broken.map(Arc::new));
+    if let Err(error) = daemon.filter.reload_rules(load).await {
         tracing::error!(%error, "the old rules stay in force");
     }
     notify::ready();
+}
+
+/// The sections in which something changed that only a start reads.
+fn needs_restart(before: &Config, now: &Config) -> Vec<&'static str> {
+    [
+        (before.state_dir != now.state_dir, "state_dir"),
+        (before.rules_dir != now.rules_dir, "rules_dir"),
+        (before.milter != now.milter, "milter"),
+        (before.workers != now.workers, "workers"),
+        (before.limits != now.limits, "limits"),
+        (before.headers != now.headers, "headers"),
+        (before.store != now.store, "store"),
+        (before.release != now.release, "release"),
+        (before.control != now.control, "control"),
+        (before.log != now.log, "log"),
+    ]
+    .into_iter()
+    .filter_map(|(changed, section)| changed.then_some(section))
+    .collect()
 }
 
 fn listen(kind: SignalKind) -> Option<Signal> {

@@ -155,7 +155,12 @@ pub(super) async fn delete(
             let why = request.why.as_deref();
             let outcome = daemon.store.delete(id, &peer.to_string(), why).await;
             results.push(match outcome {
-                Ok(()) => item(id, true, "deleted", "deleted".to_owned()),
+                Ok(()) => {
+                    let (queue_id, why) =
+                        (record_queue_id(&daemon.store, id), why.unwrap_or_default());
+                    tracing::info!(%id, queue_id, by = %peer, why, "deleted");
+                    item(id, true, "deleted", "deleted".to_owned())
+                }
                 Err(error) => item(id, false, view::state_name(&entry.state), error.to_string()),
             });
         }
@@ -168,14 +173,18 @@ async fn release_one(daemon: Arc<Daemon>, entry: Entry, order: Order) -> ItemRes
     let Daemon {
         store, own, target, ..
     } = &*daemon;
+    let (by, why) = (order.by.clone(), order.why.clone().unwrap_or_default());
+    let taken_as = record_queue_id(store, id);
     match release::release(store, own, target, id, order).await {
         Ok(released) => {
-            tracing::info!(%id, queue_id = released.queue_id.as_deref().unwrap_or("-"), "released");
+            let next_hop = released.queue_id.as_deref().unwrap_or("-");
+            tracing::info!(%id, queue_id = taken_as, next_hop, by, why, "released");
             let mut result = item(id, true, "released", released.reply);
             result.queue_id = released.queue_id;
             result
         }
         Err(error) => {
+            tracing::warn!(%id, queue_id = taken_as, by, why, %error, "not released");
             let state = match store.entry(id) {
                 Ok(Some(entry)) => view::state_name(&entry.state),
                 _ => view::state_name(&entry.state),
@@ -183,6 +192,14 @@ async fn release_one(daemon: Arc<Daemon>, entry: Entry, order: Order) -> ItemRes
             item(id, false, state, error.to_string())
         }
     }
+}
+
+/// The MTA's id under which the mail came in.
+fn record_queue_id(store: &Store, id: &EntryId) -> String {
+    let record = store.verdict(id.mail()).ok().flatten();
+    record
+        .and_then(|record| record.queue_id)
+        .unwrap_or_else(|| "-".to_owned())
 }
 
 fn item(id: &EntryId, ok: bool, state: &str, message: String) -> ItemResult {

@@ -105,6 +105,11 @@ fn problems(daemon: &Daemon, store: &store::Status, confinement: &Confinement) -
     if let Some(error) = daemon.filter.rules_error() {
         problems.push(format!("the rules on disk are not in force: {error}"));
     }
+    if let Some(error) = daemon.config_error.load().as_ref() {
+        problems.push(format!(
+            "the configuration on disk is not in force: {error}"
+        ));
+    }
     let open: Vec<&str> = [
         (confinement.landlock != "full", "files and network"),
         (confinement.seccomp != "on", "system calls"),
@@ -178,7 +183,7 @@ pub(super) async fn rules(State(daemon): State<Arc<Daemon>>) -> Json<RuleList> {
 pub(super) async fn reload(State(daemon): State<Arc<Daemon>>) -> ApiResult<ReloadResult> {
     let start = Instant::now();
     let before = daemon.filter.pool().digest();
-    let ready = daemon.filter.reload_rules().await.map_err(|error| {
+    let ready = daemon.filter.reload_rules(None).await.map_err(|error| {
         let mut refused = ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, error);
         refused.body = refused.body.hint("the rules that were in force still are");
         refused
