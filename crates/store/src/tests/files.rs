@@ -113,9 +113,16 @@ fn nothing_but_a_regular_file_is_read_in_the_place_of_a_message() {
     fs::remove_file(&path).expect("removed");
     fs::create_dir(&path).expect("a directory");
     assert!(store.entry_message(&entry).is_err(), "a directory");
+    // An empty pipe is not an empty message either.
+    let empty = hold(&store, b"");
+    assert_eq!(store.entry_message(&empty).expect("read"), b"");
+    fs::remove_file(eml(&place, &empty)).expect("removed");
+    let name = format!("{empty}.eml");
+    rustix::fs::mkfifoat(&dir, name, rustix::fs::Mode::RUSR).expect("a pipe");
+    assert!(store.entry_message(&empty).is_err(), "a pipe of no octets");
     store.close();
     let (_, recovery) = place.open();
-    assert_eq!(recovery.missing, [entry]);
+    assert_eq!(recovery.missing, [entry, empty]);
 }
 
 #[test]
