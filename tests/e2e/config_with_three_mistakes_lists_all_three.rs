@@ -21,7 +21,11 @@ fn with_line_column_and_the_nearest_key() -> Result<()> {
     let file = dir.path().join("postern.toml");
     fs::write(&file, MISTAKES)?;
     let path = file.display().to_string();
-    for command in [["config", "check"].as_slice(), &["serve"], &["status"]] {
+    for command in [
+        ["config", "check"].as_slice(),
+        &["serve"],
+        &["scan", "fixtures/mail/clean-text.eml"],
+    ] {
         let args = command.iter().copied().chain(["--config", path.as_str()]);
         let run = postern(args)?.exits(2);
         let said = run.text() + &run.stderr;
@@ -39,6 +43,23 @@ fn with_line_column_and_the_nearest_key() -> Result<()> {
         }
     }
     assert!(!dir.path().join("var").exists(), "nothing was started");
+    Ok(())
+}
+
+#[test]
+fn and_does_not_keep_anybody_from_the_daemon() -> Result<()> {
+    let mut daemon = Daemon::prepare(Setup::default(), 25)?;
+    daemon.start()?;
+    let file = daemon.config();
+    let wrong = fs::read_to_string(&file)? + "\n[headers]\nadd = \"perhaps\"\nad = true\n";
+    fs::write(&file, wrong)?;
+    let run = daemon.cli(["quarantine", "list"])?.ok();
+    assert!(run.text().contains("no held mail matches"), "{run:?}");
+    let expected = format!(
+        "postern: {}: 2 mistakes; `postern config check` lists them\n",
+        file.display()
+    );
+    assert_eq!(run.stderr, expected);
     Ok(())
 }
 

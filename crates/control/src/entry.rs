@@ -81,7 +81,8 @@ pub struct HeaderField {
 pub struct HistoryItem {
     /// Milliseconds since 1970-01-01 UTC.
     pub at: i64,
-    /// Kind of the event, as in the journal: `held`, `release-started`, `released` …
+    /// What happened: `held`, `release-started`, `release-failed`, `release-unknown` (nobody can tell
+    /// whether the next hop took it), `released`, `deleted`, `content-viewed` …
     pub event: String,
     /// Who asked, `uid 1000`; absent for what the daemon did by itself.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -47,12 +47,6 @@ pub struct DoorStatus {
     pub door: String,
     /// The address as configured.
     pub address: String,
-    /// Open connections, if they are counted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub connections: Option<u64>,
-    /// Mails taken since the start, if they are counted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mails: Option<u64>,
 }
 
 /// One worker.
@@ -118,9 +112,6 @@ pub struct PolicyStatus {
 pub struct StoreStatus {
     /// Entries that are held.
     pub held: u64,
-    /// Verdict records, if they are counted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub records: Option<u64>,
     /// Last sequence number in the journal.
     pub journal_seq: u64,
     /// Last sequence number in the index; lags behind the journal for moments only.

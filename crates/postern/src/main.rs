@@ -48,7 +48,16 @@ fn run(cli: &Cli, terminal: &mut Terminal) -> Result<Exit> {
         Command::Config(command) => return configuration(command, named, terminal),
         _ => {}
     }
-    let mut config = Config::load(named)?;
+    let mut config = match &cli.command {
+        command if command.is_of_client() => {
+            let (config, errors) = Config::load_for_client(named)?;
+            if let Some(errors) = errors {
+                term::warn(&errors.in_short());
+            }
+            config
+        }
+        _ => Config::load(named)?,
+    };
     if let Command::Rules(
         RulesCommand::Check { dir: Some(dir) } | RulesCommand::Test { dir: Some(dir) },
     ) = &cli.command

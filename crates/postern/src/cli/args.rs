@@ -1,6 +1,6 @@
 //! The grammar of the command line.
 
-use super::filters::{FilterArgs, ListArgs};
+use super::filters::{FilterArgs, ListArgs, STATES};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -14,10 +14,10 @@ use std::path::PathBuf;
     disable_help_subcommand = true
 )]
 pub(crate) struct Cli {
-    /// Configuration [default: /etc/postern/postern.toml if it exists, else built-in defaults]
+    /// Configuration file [default: /etc/postern/postern.toml if it exists, else built-in defaults]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Write one JSON object per line
+    /// Write one JSON object per line instead of text
     #[arg(long, global = true)]
     pub json: bool,
     /// What to do.
@@ -38,40 +38,61 @@ pub(crate) enum Command {
         after_help = "Exit status: 0 all passed or tagged, 1 some would be held or rejected, 2 an error."
     )]
     Scan(ScanArgs),
-    /// Held mails
+    /// Look at held mails, release and delete them
     #[command(subcommand, visible_alias = "q")]
     Quarantine(QuarantineCommand),
-    /// What was decided about mails, held or not
+    /// Look at what was decided about mails, held or not
     #[command(subcommand)]
     Verdict(VerdictCommand),
-    /// Rules
+    /// Check, test, list and reload rules
     #[command(subcommand)]
     Rules(RulesCommand),
-    /// The index of what is remembered
+    /// Repair the index of what is remembered
     #[command(subcommand)]
     Store(StoreCommand),
-    /// The journal as an audit log
+    /// Check the journal, which is the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// How the daemon is
+    /// Say how the daemon is
     #[command(
         after_help = "Exit status: 0 all is well, 1 it has problems, 2 it cannot be reached."
     )]
     Status,
-    /// The configuration
+    /// Check and print the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Print completions for a shell
     Completions {
-        /// The shell.
+        /// The shell
         shell: Shell,
     },
     /// Print the manual page, or write one for each command into a directory
-    #[command(hide = true)]
     Man {
-        /// The directory.
+        /// An existing directory, such as /usr/share/man/man1
         dir: Option<PathBuf>,
     },
+}
+
+impl Command {
+    /// Whether it only asks the daemon, or reads what the daemon has written: it needs no more of the
+    /// configuration than where that is.
+    pub(crate) fn is_of_client(&self) -> bool {
+        match self {
+            Command::Quarantine(_)
+            | Command::Verdict(_)
+            | Command::Rules(RulesCommand::List | RulesCommand::Reload)
+            | Command::Store(_)
+            | Command::Audit(_)
+            | Command::Status => true,
+            Command::Rules(RulesCommand::Check { .. } | RulesCommand::Test { .. })
+            | Command::Serve
+            | Command::Worker
+            | Command::Scan(_)
+            | Command::Config(_)
+            | Command::Completions { .. }
+            | Command::Man { .. } => false,
+        }
+    }
 }
 
 /// `postern scan`.
@@ -89,24 +110,41 @@ pub(crate) struct ScanArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum QuarantineCommand {
     /// List held mails, newest first
-    List(Box<ListArgs>),
+    List {
+        /// Which, and how many.
+        #[command(flatten)]
+        list: Box<ListArgs>,
+        /// State of the entries, or `any`
+        #[arg(
+            long,
+            value_name = "STATE",
+            default_value = "held",
+            value_parser = states_or_any(),
+            help_heading = "Conditions"
+        )]
+        state: String,
+    },
     /// Show an entry: envelope, reasons, contents, history
     Show(ShowArgs),
     /// Deliver entries to the configured SMTP address
+    #[command(after_help = BATCH_HELP)]
     Release {
         /// Which, and why.
         #[command(flatten)]
         batch: Box<BatchArgs>,
-        /// Deliver to this address instead of the held recipients; may be repeated
+        /// Deliver to this address instead of the held recipients, which counts as the release: they
+        /// cannot get it afterwards. May be repeated
         #[arg(long, value_name = "RCPT")]
         to: Vec<String>,
-        /// Release even if it is not known how an earlier release ended: it may come twice
+        /// Release even if it is not known how an earlier release ended: the mail may come twice
         #[arg(long)]
         force: bool,
     },
     /// Destroy entries
+    #[command(after_help = BATCH_HELP)]
     Delete(Box<BatchArgs>),
     /// Write entries to files: the message to ID.eml, all that is known of it to ID.json
+    #[command(after_help = "Exit status: 0 all were written, 1 some were not, 2 an error.")]
     Export(ExportArgs),
 }
 
@@ -132,10 +170,13 @@ pub(crate) struct BatchArgs {
     /// Which entries, if no ids are given
     #[command(flatten)]
     pub filters: FilterArgs,
+    /// State of the entries that are found [default: held]
+    #[arg(long, value_name = "STATE", value_parser = STATES, hide_possible_values = true, help_heading = "Conditions")]
+    pub state: Option<String>,
     /// All entries that are held
     #[arg(long)]
     pub all_held: bool,
-    /// Do not ask
+    /// Do not ask before acting on what conditions have found
     #[arg(long, short)]
     pub yes: bool,
     /// Say what would be done, and do nothing
@@ -144,6 +185,15 @@ pub(crate) struct BatchArgs {
     /// Why, for the journal
     #[arg(long, value_name = "TEXT")]
     pub why: Option<String>,
+}
+
+const BATCH_HELP: &str = "\
+Name ids or conditions. What conditions find is shown, and done after a question.
+
+Exit status: 0 all done, 1 some were not or the answer was no, 2 an error.";
+
+fn states_or_any() -> Vec<&'static str> {
+    STATES.into_iter().chain(["any"]).collect()
 }
 
 /// `postern quarantine export`.
@@ -162,16 +212,23 @@ pub(crate) struct ExportArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum VerdictCommand {
     /// List mails, newest first
-    List(Box<ListArgs>),
+    List {
+        /// Which, and how many.
+        #[command(flatten)]
+        list: Box<ListArgs>,
+        /// State of one of its entries
+        #[arg(long, value_name = "STATE", value_parser = STATES, help_heading = "Conditions")]
+        state: Option<String>,
+    },
     /// Show what is remembered of a mail
     Show {
-        /// Id of a mail or an entry.
+        /// Id of a mail or an entry
         id: String,
     },
     /// Decide about a mail once more, and say why
     #[command(after_help = "Exit status: 0 the same verdict, 1 another one or none, 2 an error.")]
     Explain {
-        /// Id of a mail or an entry.
+        /// Id of a mail or an entry
         id: String,
     },
 }
@@ -181,12 +238,13 @@ pub(crate) enum VerdictCommand {
 pub(crate) enum RulesCommand {
     /// Compile rules and say what is wrong with them; needs no daemon
     Check {
-        /// The rules [default: the configured directory]
+        /// Directory of the rules [default: the configured one]
         dir: Option<PathBuf>,
     },
     /// Run the tests of rules; needs no daemon
+    #[command(after_help = "Exit status: 0 all passed, 1 some failed, 2 an error.")]
     Test {
-        /// The rules [default: the configured directory]
+        /// Directory of the rules [default: the configured one]
         dir: Option<PathBuf>,
     },
     /// Put the rules on disk in force
@@ -198,7 +256,7 @@ pub(crate) enum RulesCommand {
 /// `postern store`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum StoreCommand {
-    /// Build the index again from journal and files, while the daemon serves
+    /// Build the index again from journal and files; the daemon may serve meanwhile
     Rebuild,
 }
 
@@ -214,6 +272,7 @@ pub(crate) enum AuditCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Say all that is wrong with the configuration
+    #[command(after_help = "Exit status: 0 nothing is wrong, 2 something is.")]
     Check,
     /// Print the configuration in force, as a file that could be read
     Print {

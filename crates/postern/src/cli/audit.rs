@@ -1,6 +1,6 @@
 //! `postern audit verify`.
 
-use crate::term::{Exit, Terminal};
+use crate::term::{Exit, Terminal, counted};
 use anyhow::Result;
 use control::AuditReport;
 
@@ -12,7 +12,7 @@ pub(crate) fn show(report: &AuditReport, terminal: &mut Terminal) -> Result<Exit
         return Ok(exit);
     }
     for problem in &report.problems {
-        terminal.line(problem)?;
+        terminal.paragraph(problem)?;
     }
     if !report.ok {
         terminal.line("the journal is not whole")?;
@@ -27,12 +27,14 @@ pub(crate) fn show(report: &AuditReport, terminal: &mut Terminal) -> Result<Exit
         ..
     } = report;
     terminal.line(&format!(
-        "the journal is whole: {events} events ({first_seq} to {last_seq}) in {segments} \
-             segments, {erased} erased"
+        "the journal is whole: {} ({first_seq} to {last_seq}) in {}, {erased} erased",
+        counted(*events, "event", "events"),
+        counted(*segments, "segment", "segments"),
     ))?;
     if let Some(files) = report.held_files {
         terminal.line(&format!(
-            "{files} held mails have the content that was journalled"
+            "{} the content that was journalled",
+            counted(files, "held mail has", "held mails have")
         ))?;
     }
     Ok(exit)

@@ -1,7 +1,7 @@
 //! Release and delete: by ids, or by what a list finds.
 
 use super::{BatchArgs, quarantine};
-use crate::term::{Column, Exit, Progress, Table, Terminal, progress};
+use crate::term::{Exit, Progress, Terminal, counted, progress};
 use anyhow::{Result, bail};
 use control::{
     BatchResult, Client, ClientError, DeleteRequest, EntrySummary, Filter, ItemResult, MAX_IDS,
@@ -37,6 +37,13 @@ impl Deed<'_> {
             Deed::Delete => "delete",
         }
     }
+
+    fn done(self) -> &'static str {
+        match self {
+            Deed::Release { .. } => "released",
+            Deed::Delete => "deleted",
+        }
+    }
 }
 
 /// Does it.
@@ -46,7 +53,7 @@ pub(super) async fn run(
     client: &Client,
     terminal: &mut Terminal,
 ) -> Result<Exit> {
-    let filter = args.filters.filter();
+    let filter = args.filters.filter(args.state.as_deref());
     let by_conditions = args.all_held || !filter.is_empty();
     match (args.ids.is_empty(), by_conditions) {
         (false, true) => bail!("{}: name ids or conditions, not both", deed.verb()),
@@ -64,7 +71,9 @@ pub(super) async fn run(
                 return Ok(Exit::Done);
             }
             if !args.dry_run && !args.yes && !confirmed(deed, &found, terminal)? {
-                terminal.line("nothing was done")?;
+                if !terminal.wants_json() {
+                    terminal.line("nothing was done")?;
+                }
                 return Ok(Exit::Found);
             }
             let ids: Vec<String> = found.into_iter().map(|entry| entry.id).collect();
@@ -107,8 +116,9 @@ fn confirmed(deed: Deed<'_>, found: &[EntrySummary], terminal: &mut Terminal) ->
     };
     let Some(answer) = terminal.confirm(&format!("{verb} {entries}?"))? else {
         bail!(
-            "{verb}: {count} entries match, and there is nobody to ask: \
-             add --yes, or --dry-run to see them"
+            "{verb}: {} and there is nobody to ask: \
+             add --yes, or --dry-run to see what would be done",
+            counted(count as u64, "entry matches,", "entries match,")
         );
     };
     Ok(answer)
@@ -136,7 +146,7 @@ async fn act(
     }
     Progress::finish_and_clear(&bar);
     // What was done is told first, even if the rest could not even be asked for.
-    show(&results, args.dry_run, terminal)?;
+    show(deed, args.dry_run, &results, terminal)?;
     match broken {
         Some(error) => Err(error.into()),
         None if results.iter().all(|item| item.ok) => Ok(Exit::Done),
@@ -167,31 +177,43 @@ async fn request(
     }
 }
 
-fn show(results: &[ItemResult], dry_run: bool, terminal: &mut Terminal) -> Result<()> {
-    if terminal.wants_json() {
-        results.iter().try_for_each(|item| terminal.json(item))?;
-        return Ok(());
-    }
-    if results.is_empty() {
-        return Ok(());
-    }
-    let columns = [
-        Column::word("ID", 40),
-        Column::word("RESULT", 8),
-        Column::word("STATE", 9),
-        Column::word("QUEUE ID", 20),
-        Column::text("MESSAGE", 200),
-    ];
-    let mut table = Table::new(&columns);
+/// One line for each, and never cut: it may say what is left to do.
+fn show(
+    deed: Deed<'_>,
+    dry_run: bool,
+    results: &[ItemResult],
+    terminal: &mut Terminal,
+) -> Result<()> {
     for item in results {
-        let result = match (item.ok, dry_run) {
-            (true, true) => "would",
-            (true, false) => "done",
-            (false, _) => "not done",
-        };
-        let queue_id = item.queue_id.as_deref().unwrap_or("-");
-        table.row([&item.id, result, &item.state, queue_id, &item.message]);
+        if terminal.wants_json() {
+            terminal.json(item)?;
+        } else {
+            terminal.paragraph(&sentence(deed, dry_run, item))?;
+        }
     }
-    terminal.table(&table, 0)?;
     Ok(())
+}
+
+fn sentence(deed: Deed<'_>, dry_run: bool, item: &ItemResult) -> String {
+    let ItemResult {
+        id, state, message, ..
+    } = item;
+    // Errors start with what they are about, which stands there already.
+    let message = message.strip_prefix(&format!("{id}: ")).unwrap_or(message);
+    let done = deed.done();
+    match (item.ok, dry_run) {
+        (true, true) => format!("{id}: {message}"),
+        (true, false) if message == done => format!("{id}: {done}"),
+        (true, false) => format!("{id}: {done}: {message}"),
+        (false, true) => format!("{id}: nothing would be done: {message}"),
+        (false, false) => {
+            let in_doubt = matches!(deed, Deed::Release { .. }) && state == "unknown";
+            let remedy = if in_doubt && !message.contains("--force") {
+                "; release it with --force if it did not arrive"
+            } else {
+                ""
+            };
+            format!("{id}: not {done}: {message}{remedy}")
+        }
+    }
 }

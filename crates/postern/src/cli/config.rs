@@ -2,7 +2,7 @@
 
 use super::args::ConfigCommand;
 use crate::config::{Config, ConfigErrors, DEFAULTS, Mistake, locate};
-use crate::term::{Exit, Terminal};
+use crate::term::{Exit, Terminal, counted};
 use anyhow::{Context, Result};
 use serde::Serialize;
 use std::path::Path;
@@ -15,6 +15,10 @@ pub(crate) fn run(
 ) -> Result<Exit> {
     match command {
         ConfigCommand::Check => check(named, terminal),
+        ConfigCommand::Print { defaults: true } if terminal.wants_json() => {
+            terminal.json(&Config::default())?;
+            Ok(Exit::Done)
+        }
         ConfigCommand::Print { defaults: true } => {
             terminal.bytes().write_all(DEFAULTS.as_bytes())?;
             Ok(Exit::Done)
@@ -56,14 +60,10 @@ fn check(named: Option<&Path>, terminal: &mut Terminal) -> Result<Exit> {
             return Ok(Exit::Failed);
         }
         Err(errors) => {
-            let count = errors.mistakes.len();
             terminal.lines(&errors.to_string())?;
             terminal.line("")?;
-            terminal.line(&if count == 1 {
-                "1 mistake".to_owned()
-            } else {
-                format!("{count} mistakes")
-            })?;
+            let count = errors.mistakes.len() as u64;
+            terminal.line(&counted(count, "mistake", "mistakes"))?;
             return Ok(Exit::Failed);
         }
     }
@@ -96,14 +96,7 @@ fn summary(config: &Config, terminal: &mut Terminal) -> Result<()> {
                 policy.tag, policy.quarantine
             ),
         ),
-        (
-            "tenants",
-            if tenants.is_empty() {
-                "none".to_owned()
-            } else {
-                tenants.join(", ")
-            },
-        ),
+        ("tenants", super::record::or_none(&tenants)),
         ("digest", config.policy().digest()),
     ];
     for (name, value) in lines {

@@ -24,12 +24,9 @@ pub(crate) struct FilterArgs {
     /// A rule that hit
     #[arg(long, value_name = "NAME", help_heading = "Conditions")]
     pub rule: Option<String>,
-    /// A part of the subject
+    /// A part of the subject, in upper or lower case
     #[arg(long, value_name = "TEXT", help_heading = "Conditions")]
     pub subject: Option<String>,
-    /// State of an entry
-    #[arg(long, value_name = "STATE", value_parser = STATES, help_heading = "Conditions")]
-    pub state: Option<String>,
     /// The tenant that decided
     #[arg(long, value_name = "NAME", help_heading = "Conditions")]
     pub tenant: Option<String>,
@@ -56,23 +53,23 @@ pub(crate) struct ListArgs {
     /// Which.
     #[command(flatten)]
     pub filters: FilterArgs,
-    /// At most so many
+    /// At most so many of them
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = limit())]
     pub limit: u32,
-    /// Go on behind a place that an earlier list has named
+    /// Go on where an earlier list has ended, with the cursor that it has named
     #[arg(long, value_name = "CURSOR")]
     pub after: Option<String>,
-    /// All of them
+    /// All of them, however many
     #[arg(long, conflicts_with = "limit")]
     pub all: bool,
 }
 
 /// The states of an entry.
-const STATES: [&str; 5] = ["held", "releasing", "unknown", "released", "deleted"];
+pub(crate) const STATES: [&str; 5] = ["held", "releasing", "unknown", "released", "deleted"];
 
 impl FilterArgs {
-    /// As the daemon is asked.
-    pub(crate) fn filter(&self) -> Filter {
+    /// As the daemon is asked, for entries in `state` if one is given.
+    pub(crate) fn filter(&self, state: Option<&str>) -> Filter {
         let given = self.clone();
         let unbracketed = |id: String| id.trim_matches(['<', '>']).to_owned();
         Filter {
@@ -82,7 +79,7 @@ impl FilterArgs {
             rcpt: given.rcpt,
             rule: given.rule,
             subject: given.subject,
-            state: given.state,
+            state: state.map(str::to_owned),
             tenant: given.tenant,
             sha256: given.sha256,
             link_host: given.link_host,

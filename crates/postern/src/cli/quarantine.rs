@@ -14,7 +14,7 @@ pub(crate) async fn run(
     terminal: &mut Terminal,
 ) -> Result<Exit> {
     match command {
-        QuarantineCommand::List(args) => list(args, client, terminal).await,
+        QuarantineCommand::List { list, state } => entries(list, state, client, terminal).await,
         QuarantineCommand::Show(args) if args.raw => raw(args, client, terminal).await,
         QuarantineCommand::Show(args) => show(args, client, terminal).await,
         QuarantineCommand::Release { batch, to, force } => {
@@ -25,23 +25,37 @@ pub(crate) async fn run(
     }
 }
 
-async fn list(args: &ListArgs, client: &Client, terminal: &mut Terminal) -> Result<Exit> {
-    let pages = client.entries(args.filters.filter(), args.limit);
-    list::run(pages, args, table, "no held mail matches", terminal).await
+async fn entries(
+    args: &ListArgs,
+    state: &str,
+    client: &Client,
+    terminal: &mut Terminal,
+) -> Result<Exit> {
+    let (state, nothing) = match state {
+        "any" => (None, "no entry matches".to_owned()),
+        "held" => (
+            Some("held"),
+            "no held mail matches; --state any has those that are released or deleted, too"
+                .to_owned(),
+        ),
+        other => (Some(other), format!("no entry matches that is `{other}`")),
+    };
+    let pages = client.entries(args.filters.filter(state), args.limit);
+    list::run(pages, args, table, &nothing, terminal).await
 }
 
 /// Entries as a table.
 pub(super) fn table(entries: &[EntrySummary]) -> Table {
     let mut table = Table::new(&[
         Column::word("ID", 32),
-        Column::word("RECEIVED", 20),
-        Column::word("STATE", 9),
-        Column::number("SCORE"),
-        Column::word("CATEGORY", 10),
-        Column::text("SENDER", 28),
-        Column::text("RCPT", 28),
-        Column::text("SUBJECT", 40),
-        Column::text("RULES", 60),
+        Column::time("RECEIVED").leaves(6),
+        Column::word("STATE", 9).leaves_if_same(2),
+        Column::number("SCORE").leaves(3),
+        Column::word("CATEGORY", 10).leaves(1),
+        Column::text("SENDER", 28).early(),
+        Column::text("RCPT", 28).leaves(5),
+        Column::text("SUBJECT", 40).early(),
+        Column::text("RULES", 60).leaves(4),
     ]);
     for entry in entries {
         table.row([
@@ -107,7 +121,7 @@ fn what_is_left(entry: &EntryDetail, terminal: &mut Terminal) -> Result<()> {
     record::field(
         terminal,
         "mail from",
-        &format!("<{}>", entry.summary.mail_from),
+        &record::path(&entry.summary.mail_from),
     )?;
     record::field(terminal, "rcpt to", &entry.summary.rcpts.join(", "))?;
     record::field(terminal, "sha256", &entry.sha256)?;

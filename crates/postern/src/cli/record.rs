@@ -24,6 +24,16 @@ pub(super) fn field(terminal: &mut Terminal, name: &str, value: &str) -> io::Res
     terminal.line(&format!("  {name:<12} {value}"))
 }
 
+/// A list in a line, or the word for none.
+pub(super) fn or_none(items: &[impl AsRef<str>]) -> String {
+    let items: Vec<&str> = items.iter().map(AsRef::as_ref).collect();
+    if items.is_empty() {
+        "none".to_owned()
+    } else {
+        items.join(", ")
+    }
+}
+
 /// A heading, with room above it.
 pub(super) fn heading(terminal: &mut Terminal, text: &str) -> io::Result<()> {
     terminal.line("")?;
@@ -93,7 +103,7 @@ pub(super) fn findings(terminal: &mut Terminal, record: &VerdictRecord) -> Resul
 /// What happened to it.
 pub(super) fn history(terminal: &mut Terminal, items: &[HistoryItem]) -> Result<()> {
     let columns = [
-        Column::word("TIME", 20),
+        Column::time("TIME"),
         Column::word("EVENT", 20),
         Column::text("BY", 20),
         Column::text("WHY", 60),
@@ -171,7 +181,7 @@ fn artifacts(terminal: &mut Terminal, record: &VerdictRecord) -> Result<()> {
         Column::number("SIZE"),
         Column::word("COVERAGE", 12),
         Column::text("NAME", 40),
-        Column::text("SHA256", 64),
+        Column::text("SHA256", 64).leaves(1),
         Column::text("DETAIL", 80),
     ];
     let rows = record.artifacts.iter().map(|artifact| {
@@ -246,7 +256,8 @@ fn client(record: &VerdictRecord) -> String {
     text
 }
 
-fn path(address: &str) -> String {
+/// An address as it stands in an envelope.
+pub(super) fn path(address: &str) -> String {
     format!("<{address}>")
 }
 

@@ -1,6 +1,6 @@
 //! `postern rules reload` and `postern rules list`.
 
-use crate::term::{Column, Exit, Table, Terminal, or_dash};
+use crate::term::{Column, Exit, Table, Terminal, counted, or_dash};
 use anyhow::Result;
 use control::{Client, ReloadResult};
 
@@ -29,7 +29,8 @@ pub(crate) async fn reload(client: &Client, terminal: &mut Terminal) -> Result<E
         "new rules are"
     };
     terminal.line(&format!(
-        "{what} in force: {live} live, {shadow} shadow, on {workers} workers after {ms} ms"
+        "{what} in force: {live} live, {shadow} shadow, on {} after {ms} ms",
+        counted(*workers, "worker", "workers"),
     ))?;
     terminal.line(&format!("digest {digest}"))?;
     Ok(Exit::Done)
@@ -66,8 +67,8 @@ pub(crate) async fn list(client: &Client, terminal: &mut Terminal) -> Result<Exi
         terminal.table(&table, 0)?;
     }
     terminal.line(&format!(
-        "{} rules, digest {}",
-        list.rules.len(),
+        "{}, digest {}",
+        counted(list.rules.len() as u64, "rule", "rules"),
         list.digest
     ))?;
     Ok(Exit::Done)

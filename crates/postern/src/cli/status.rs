@@ -1,7 +1,7 @@
 //! `postern status`.
 
-use super::record::{field, heading, section};
-use crate::term::{Column, Exit, Terminal, human_size, or_dash, rfc3339};
+use super::record::{field, heading, or_none, section};
+use crate::term::{Column, Exit, Terminal, counted, human_size, or_dash, rfc3339};
 use anyhow::Result;
 use control::{Client, Status};
 
@@ -43,28 +43,27 @@ fn show(status: &Status, terminal: &mut Terminal) -> Result<()> {
         terminal,
         "failures",
         &format!(
-            "{}, {} mails avoided as poison",
-            status.failures, status.poison
+            "{}, {} avoided as poison",
+            status.failures,
+            counted(status.poison, "mail", "mails")
         ),
     )?;
     store(status, terminal)?;
     rules(status, terminal)?;
     if !status.problems.is_empty() {
         heading(terminal, "Problems")?;
-        status
-            .problems
-            .iter()
-            .try_for_each(|problem| terminal.line(&format!("  {problem}")))?;
+        for problem in &status.problems {
+            // The compiler's words about a rule have lines.
+            let lines: Vec<String> = problem.lines().map(|line| format!("  {line}")).collect();
+            terminal.lines(&lines.join("\n"))?;
+        }
     }
     tables(status, terminal)
 }
 
 fn store(status: &Status, terminal: &mut Terminal) -> Result<()> {
     let (store, disk) = (&status.store, &status.disk);
-    let records = store
-        .records
-        .map_or(String::new(), |n| format!(", {n} verdicts"));
-    field(terminal, "held", &format!("{}{records}", store.held))?;
+    field(terminal, "held", &store.held.to_string())?;
     let behind = store.journal_seq.saturating_sub(store.applied_seq);
     field(
         terminal,
@@ -96,25 +95,14 @@ fn rules(status: &Status, terminal: &mut Terminal) -> Result<()> {
     )?;
     field(terminal, "", &rules.digest)?;
     field(terminal, "policy", &status.policy.digest)?;
-    field(terminal, "tenants", &status.policy.tenants.join(", "))?;
+    field(terminal, "tenants", &or_none(&status.policy.tenants))?;
     Ok(())
 }
 
 fn tables(status: &Status, terminal: &mut Terminal) -> Result<()> {
-    let columns = [
-        Column::word("DOOR", 10),
-        Column::text("ADDRESS", 60),
-        Column::number("CONNECTIONS"),
-        Column::number("MAILS"),
-    ];
-    let doors = status.doors.iter().map(|door| {
-        [
-            door.door.clone(),
-            door.address.clone(),
-            or_dash(door.connections),
-            or_dash(door.mails),
-        ]
-    });
+    let columns = [Column::word("DOOR", 10), Column::text("ADDRESS", 60)];
+    let doors = status.doors.iter();
+    let doors = doors.map(|door| [door.door.clone(), door.address.clone()]);
     section(terminal, "Doors", &columns, doors)?;
     let columns = [
         Column::number("PID"),

@@ -1,6 +1,6 @@
 //! `postern store rebuild`.
 
-use crate::term::{Exit, Terminal, progress};
+use crate::term::{Exit, Terminal, counted, progress};
 use anyhow::{Result, bail};
 use control::{Client, RebuildStatus};
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub(crate) fn show(status: &RebuildStatus, terminal: &mut Terminal) -> Result<Ex
         });
     }
     for finding in &status.findings {
-        terminal.line(finding)?;
+        terminal.paragraph(finding)?;
     }
     if let Some(error) = &status.error {
         bail!("the index was not rebuilt: {error}");
@@ -46,7 +46,10 @@ pub(crate) fn show(status: &RebuildStatus, terminal: &mut Terminal) -> Result<Ex
         ..
     } = status;
     terminal.line(&format!(
-        "index rebuilt from {applied} events in {ms} ms: {records} verdicts, {entries} entries"
+        "index rebuilt from {} in {ms} ms: {}, {}",
+        counted(*applied, "event", "events"),
+        counted(*records, "verdict", "verdicts"),
+        counted(*entries, "entry", "entries"),
     ))?;
     Ok(Exit::Done)
 }

@@ -17,29 +17,36 @@ pub(crate) async fn run(
     terminal: &mut Terminal,
 ) -> Result<Exit> {
     match command {
-        VerdictCommand::List(args) => list(args, client, terminal).await,
+        VerdictCommand::List { list, state } => {
+            verdicts(list, state.as_deref(), client, terminal).await
+        }
         VerdictCommand::Show { id } => show(&client.verdict(id).await?, terminal),
         VerdictCommand::Explain { id } => explain(&client.explain(id).await?, terminal),
     }
 }
 
-async fn list(args: &ListArgs, client: &Client, terminal: &mut Terminal) -> Result<Exit> {
-    let pages = client.verdicts(args.filters.filter(), args.limit);
+async fn verdicts(
+    args: &ListArgs,
+    state: Option<&str>,
+    client: &Client,
+    terminal: &mut Terminal,
+) -> Result<Exit> {
+    let pages = client.verdicts(args.filters.filter(state), args.limit);
     list::run(pages, args, table, "no mail matches", terminal).await
 }
 
 fn table(verdicts: &[VerdictSummary]) -> Table {
     let mut table = Table::new(&[
         Column::word("ID", 32),
-        Column::word("RECEIVED", 20),
+        Column::time("RECEIVED").leaves(6),
         Column::word("ACTION", 10),
-        Column::number("SCORE"),
-        Column::word("CATEGORY", 10),
-        Column::word("QUEUE ID", 16),
-        Column::text("SENDER", 28),
-        Column::text("RCPT", 28),
-        Column::text("SUBJECT", 40),
-        Column::text("RULES", 60),
+        Column::number("SCORE").leaves(3),
+        Column::word("CATEGORY", 10).leaves(1),
+        Column::word("QUEUE ID", 16).leaves(2),
+        Column::text("SENDER", 28).early(),
+        Column::text("RCPT", 28).leaves(5),
+        Column::text("SUBJECT", 40).early(),
+        Column::text("RULES", 60).leaves(4),
     ]);
     for verdict in verdicts {
         table.row([
@@ -103,7 +110,7 @@ fn explain(explanation: &Explanation, terminal: &mut Terminal) -> Result<Exit> {
     let judged = record::parse(&explanation.record)?;
     let (id, received) = (&judged.id, rfc3339(judged.received));
     terminal.heading(&format!("Mail {id} of {received}"))?;
-    record::field(terminal, "mail from", &sender(&judged.mail_from))?;
+    record::field(terminal, "mail from", &record::path(&judged.mail_from))?;
     record::field(terminal, "subject", &judged.subject)?;
     basis(&judged, terminal)?;
     for group in &judged.groups {

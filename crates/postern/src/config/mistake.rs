@@ -1,6 +1,7 @@
 //! What is wrong with a configuration, and how it is shown.
 
-use crate::term::safe;
+use super::walk::nearest;
+use crate::term::{counted, safe};
 use serde::Serialize;
 use std::fmt;
 use std::ops::Range;
@@ -100,6 +101,38 @@ impl Mistake {
             hint: found.hint,
             excerpt: Some((head.to_owned(), marked.to_owned(), tail.to_owned())),
         }
+    }
+}
+
+/// The keys that say where the daemon is, and the section of one of them.
+const WHEREABOUTS: [&str; 3] = ["state_dir", "control", "socket"];
+
+impl Mistake {
+    /// Whether one who goes on in spite of it may look for the daemon in the wrong place.
+    pub(super) fn leads_elsewhere(&self) -> bool {
+        match self.key.split_once('.') {
+            Some((section, _)) => section == "control",
+            // A line that could not be read says by its text what it is about.
+            None if self.key.is_empty() => {
+                self.excerpt.as_ref().is_none_or(|(head, marked, tail)| {
+                    let line = format!("{head}{marked}{tail}");
+                    WHEREABOUTS.iter().any(|key| line.contains(key))
+                })
+            }
+            // Mistyped, it would be an unknown key.
+            None => nearest(&self.key, &WHEREABOUTS).is_some(),
+        }
+    }
+}
+
+impl ConfigErrors {
+    /// The file and how many mistakes it has, for those who go on.
+    pub(crate) fn in_short(&self) -> String {
+        format!(
+            "{}: {}; `postern config check` lists them",
+            safe(&self.file.display().to_string()),
+            counted(self.mistakes.len() as u64, "mistake", "mistakes")
+        )
     }
 }
 

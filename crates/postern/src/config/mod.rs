@@ -44,17 +44,48 @@ pub(crate) fn locate(named: Option<&Path>) -> Option<PathBuf> {
 impl Config {
     /// Reads the configuration that [`locate`] finds, or takes the defaults.
     pub(crate) fn load(named: Option<&Path>) -> Result<Config, ConfigErrors> {
-        let Some(file) = locate(named) else {
-            return Ok(Config::default());
-        };
-        let text = read_text(&file).map_err(|why| ConfigErrors::unreadable(&file, why))?;
-        Config::parse(&text, &file)
+        match Config::recover(named)? {
+            (config, None) => Ok(config),
+            (_, Some(errors)) => Err(errors),
+        }
+    }
+
+    /// The same for a command that only wants to find the daemon or its state: whoever must release a
+    /// mail shall not have to repair thresholds first. Mistakes that could lead elsewhere are errors;
+    /// all others come with a configuration that has defaults in their places.
+    pub(crate) fn load_for_client(
+        named: Option<&Path>,
+    ) -> Result<(Config, Option<ConfigErrors>), ConfigErrors> {
+        match Config::recover(named)? {
+            (_, Some(errors)) if errors.mistakes.iter().any(Mistake::leads_elsewhere) => {
+                Err(errors)
+            }
+            found => Ok(found),
+        }
     }
 
     /// Reads a configuration from `text`; `file` only names it in errors.
+    #[cfg(test)]
     pub(crate) fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
-        read::config(text).map_err(|found| ConfigErrors::new(file, text, found))
+        match parse(text, file) {
+            (config, None) => Ok(config),
+            (_, Some(errors)) => Err(errors),
+        }
     }
+
+    fn recover(named: Option<&Path>) -> Result<(Config, Option<ConfigErrors>), ConfigErrors> {
+        let Some(file) = locate(named) else {
+            return Ok((Config::default(), None));
+        };
+        let text = read_text(&file).map_err(|why| ConfigErrors::unreadable(&file, why))?;
+        Ok(parse(&text, &file))
+    }
+}
+
+fn parse(text: &str, file: &Path) -> (Config, Option<ConfigErrors>) {
+    let (config, found) = read::config(text);
+    let errors = (!found.is_empty()).then(|| ConfigErrors::new(file, text, found));
+    (config, errors)
 }
 
 fn read_text(file: &Path) -> Result<String, String> {

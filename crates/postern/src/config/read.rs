@@ -23,18 +23,14 @@ pub(super) const POINTS: RangeInclusive<i64> = -1_000_000..=1_000_000;
 /// Domains by where they were first named, over all tenants.
 type Owners = BTreeMap<String, String>;
 
-/// Reads a whole document.
-pub(super) fn config(text: &str) -> Result<Config, Vec<Found>> {
+/// Reads a whole document: what can be read of it, with defaults for what cannot, and all that is
+/// wrong with it.
+pub(super) fn config(text: &str) -> (Config, Vec<Found>) {
     let (document, broken) = DeTable::parse_recoverable(text);
     let mistakes = Mistakes::default();
     let homes = print::homes();
     let config = Section::document(document.get_ref(), &mistakes, &homes, all);
-    let found = with_syntax(text, &broken, mistakes.into_inner());
-    if found.is_empty() {
-        Ok(config)
-    } else {
-        Err(found)
-    }
+    (config, with_syntax(text, &broken, mistakes.into_inner()))
 }
 
 /// Puts syntax errors in front. What the walk found in a line that cannot be read, or at a place

@@ -1,5 +1,7 @@
 //! Golden error texts, and that file, code and documentation say the same.
 
+mod client;
+
 use super::*;
 use policy::{Action, Category, Stage};
 use std::collections::BTreeSet;
@@ -34,6 +36,20 @@ fn an_empty_file_gives_the_defaults() {
 #[test]
 fn the_documented_file_gives_the_defaults() {
     assert_eq!(parse(DEFAULTS), Ok(Config::default()));
+}
+
+#[test]
+fn the_defaults_are_printed_as_they_are_documented() {
+    let printed = Config::default().to_toml().expect("prints");
+    let mut compared = 0;
+    for line in printed.lines().filter(|line| line.contains(['"', '0'])) {
+        let (key, _) = line.split_once(" = ").expect("a key and its value");
+        if DEFAULTS.contains(&format!("\n{key} = ")) {
+            assert!(DEFAULTS.contains(&format!("\n{line}\n")), "{line}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 20, "{compared}");
 }
 
 #[test]

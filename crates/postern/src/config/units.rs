@@ -46,11 +46,14 @@ pub(super) fn parse_size(text: &str) -> Result<u64, String> {
     })
 }
 
-/// Writes a duration in the largest unit that divides it.
+/// Writes a duration in the largest unit that divides it; but a single minute as `60s`, as people
+/// do.
 pub(super) fn duration(time: Duration) -> String {
     let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let (unit, factor) = largest(&TIMES, ms);
-    format!("{}{unit}", ms / factor)
+    match largest(&TIMES, ms) {
+        ("min", factor) if ms == factor => format!("{}s", factor / 1_000),
+        (unit, factor) => format!("{}{unit}", ms / factor),
+    }
 }
 
 /// Reads a duration such as `60s`, `5 min` or `250ms`.

@@ -11,6 +11,7 @@ mod scan;
 mod table;
 mod terminal;
 mod time;
+mod wrap;
 
 pub(crate) use json::print_json_line;
 pub(crate) use progress::{Progress, progress};
@@ -20,7 +21,7 @@ pub(crate) use scan::{or_dash, rule_names};
 pub(crate) use table::{Column, Table};
 #[cfg(test)]
 pub(crate) use terminal::explain;
-pub(crate) use terminal::{Exit, Terminal, finish};
+pub(crate) use terminal::{Exit, Terminal, finish, warn};
 pub(crate) use time::{now_ms, parse_since, parse_until, rfc3339};
 
 /// Writes a size for people: `512 B`, `1.4 MiB`.
@@ -43,6 +44,11 @@ pub(crate) fn human_size(bytes: u64) -> String {
         tenths % 10,
         unit.copied().unwrap_or_default()
     )
+}
+
+/// A number with what is counted: `1 entry`, `2 entries`.
+pub(crate) fn counted(number: u64, one: &str, more: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { more })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Where output goes and answers come from.
 
+use super::wrap::wrap;
 use super::{Table, print_json_line, safe, safe_cut, safe_lines};
 use serde::Serialize;
 use std::fmt;
@@ -86,6 +87,14 @@ impl Terminal {
         self
     }
 
+    /// The same on a terminal of so many columns.
+    #[cfg(test)]
+    #[must_use]
+    pub(crate) fn of_width(mut self, columns: usize) -> Self {
+        self.width = Some(columns);
+        self
+    }
+
     /// Whether commands are to write JSON lines.
     pub(crate) fn wants_json(&self) -> bool {
         self.json
@@ -114,6 +123,16 @@ impl Terminal {
     /// Writes lines, made safe.
     pub(crate) fn lines(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.out, "{}", safe_lines(text))
+    }
+
+    /// Writes a line, made safe, that goes on in further, indented ones where the terminal is too
+    /// narrow: for what must be read to its end.
+    pub(crate) fn paragraph(&mut self, text: &str) -> io::Result<()> {
+        let text = safe(text);
+        match self.width.filter(|width| *width > 0) {
+            Some(width) => writeln!(self.out, "{}", wrap(&text, width)),
+            None => writeln!(self.out, "{text}"),
+        }
     }
 
     /// Writes a heading, made safe.
@@ -185,6 +204,12 @@ pub(crate) fn finish(result: anyhow::Result<Exit>) -> ExitCode {
             Exit::Failed.into()
         }
     }
+}
+
+/// Says on standard error what a command goes on in spite of.
+pub(crate) fn warn(text: &str) {
+    // Nobody is left to be told if this fails.
+    let _ = writeln!(io::stderr().lock(), "postern: {}", safe(text));
 }
 
 /// An error in full: the causes, and what the daemon adds.

@@ -13,6 +13,15 @@ pub(crate) fn rfc3339(ms: i64) -> String {
     Timestamp::from_second(seconds).map_or_else(|_| format!("{ms} ms"), |t| t.to_string())
 }
 
+/// A time of [`rfc3339`] without year and seconds: `11-24 16:13`. All else stays as it is.
+pub(super) fn short(time: &str) -> String {
+    let dated = time.len() == 20 && time.ends_with('Z');
+    match time.get(5..16).filter(|_| dated) {
+        Some(short) => short.replace('T', " "),
+        None => time.to_owned(),
+    }
+}
+
 /// Reads the start of a span: an RFC 3339 time, a date (from its first moment in UTC on), or how
 /// long ago (`30m`, `2h`, `7d`, `4w`). Milliseconds since 1970-01-01 UTC.
 pub(crate) fn parse_since(text: &str, now: i64) -> Result<i64, String> {

@@ -27,15 +27,15 @@ fn times_become_milliseconds() {
         "1970-01-02",
     ];
     let cli = Cli::try_parse_from(line).expect("parses");
-    let Command::Quarantine(QuarantineCommand::List(args)) = cli.command else {
+    let Command::Quarantine(QuarantineCommand::List { list: args, state }) = cli.command else {
         panic!("a list")
     };
-    let filter = args.filters.filter();
+    let filter = args.filters.filter(None);
     assert_eq!(
         (filter.since, filter.until),
         (Some(86_400_000), Some(2 * 86_400_000))
     );
-    assert_eq!(args.limit, 50);
+    assert_eq!((args.limit, state.as_str()), (50, "held"));
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn mistakes_are_answered_with_what_is_known() {
     );
     let text = refused(&["q", "list", "--state", "gone"]);
     assert!(
-        text.contains("held, releasing, unknown, released, deleted"),
+        text.contains("held, releasing, unknown, released, deleted, any"),
         "{text}"
     );
     let text = refused(&["q", "list", "--sha256", "abc"]);
@@ -61,6 +61,8 @@ fn mistakes_are_answered_with_what_is_known() {
         &["q", "list", "--limit", "0"][..],
         &["q", "list", "--limit", "1001"],
         &["q", "list", "--limit", "5", "--all"],
+        &["q", "delete", "--state", "any"],
+        &["verdict", "list", "--state", "any"],
         &["q", "show"],
         &["q", "show", "x", "--force"],
         &["q", "show", "x", "--raw", "--json"],
@@ -69,6 +71,34 @@ fn mistakes_are_answered_with_what_is_known() {
         &[],
     ] {
         refused(line);
+    }
+}
+
+#[test]
+fn without_a_command_the_help_is_shown() {
+    let text = refused(&[]);
+    assert!(text.contains("Usage: postern"), "{text}");
+    for command in ["serve", "quarantine", "status", "man"] {
+        assert!(text.contains(&format!("\n  {command} ")), "{text}");
+    }
+    assert!(!text.contains("worker"), "{text}");
+}
+
+#[test]
+fn whoever_only_asks_the_daemon_needs_no_faultless_configuration() {
+    for (line, asks) in [
+        (&["q", "release", "x"][..], true),
+        (&["verdict", "list"], true),
+        (&["rules", "reload"], true),
+        (&["rules", "check"], false),
+        (&["store", "rebuild"], true),
+        (&["audit", "verify"], true),
+        (&["status"], true),
+        (&["serve"], false),
+        (&["scan", "x"], false),
+    ] {
+        let cli = Cli::try_parse_from(std::iter::once(&"postern").chain(line)).expect("parses");
+        assert_eq!(cli.command.is_of_client(), asks, "{line:?}");
     }
 }
 

@@ -35,12 +35,26 @@ async fn run(daemon: &Daemon, line: &[&str]) -> Outcome {
 }
 
 async fn run_answered(daemon: &Daemon, line: &[&str], answer: Option<&'static str>) -> Outcome {
+    let answered = |terminal: Terminal| match answer {
+        Some(answer) => terminal.answered_by(answer),
+        None => terminal,
+    };
+    run_on(daemon, line, answered).await
+}
+
+/// The same on a terminal of so many columns.
+async fn run_on_width(daemon: &Daemon, line: &[&str], columns: usize) -> Outcome {
+    run_on(daemon, line, |terminal| terminal.of_width(columns)).await
+}
+
+async fn run_on(
+    daemon: &Daemon,
+    line: &[&str],
+    prepare: impl FnOnce(Terminal) -> Terminal,
+) -> Outcome {
     let cli = Cli::try_parse_from(std::iter::once(&"postern").chain(line)).expect("parses");
     let out = Shared::default();
-    let mut terminal = Terminal::writing_to(out.clone(), cli.json);
-    if let Some(answer) = answer {
-        terminal = terminal.answered_by(answer);
-    }
+    let mut terminal = prepare(Terminal::writing_to(out.clone(), cli.json));
     let client = daemon.client().await;
     let result = match &cli.command {
         Command::Quarantine(command) => quarantine::run(command, &client, &mut terminal).await,

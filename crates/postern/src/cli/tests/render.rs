@@ -169,6 +169,86 @@ ID                            RECEIVED              STATE  SCORE  CATEGORY  SEND
 }
 
 #[tokio::test]
+async fn a_list_tells_what_matters_on_a_narrow_terminal() {
+    let daemon = Daemon::start();
+    let mut other = summary(2);
+    other["state"] = json!("unknown");
+    other["subject"] = json!("Mahnung");
+    daemon.answers(path::QUARANTINE_LIST, &json!({"items": [summary(1)]}));
+    daemon.answers(
+        path::QUARANTINE_LIST,
+        &json!({"items": [summary(1), other]}),
+    );
+    daemon.answers(
+        path::VERDICT_LIST,
+        &json!({"items": [{
+            "id": MAIL, "received": 1_764_000_000_123_i64, "action": "quarantine", "score": 120,
+            "category": "malware", "queue_id": "4FzX1q2", "mail_from": "billing@evil.example",
+            "rcpts": ["a@uni.example"], "subject": "Your invoice of November", "rules": ["eicar"]
+        }]}),
+    );
+    for (line, columns, expected) in [
+        (["q", "list"], 80, NARROW),
+        (["q", "list"], 80, NARROW_WITH_STATES),
+        (["q", "list"], 120, WIDER),
+        (["verdict", "list"], 80, NARROW_VERDICTS),
+    ] {
+        let outcome = run_on_width(&daemon, &line, columns).await;
+        assert_eq!(outcome.text, expected, "\n{}", outcome.text);
+        let widest = outcome.text.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(columns), "{widest:?}");
+    }
+}
+
+const NARROW: &str = "\
+ID                            SENDER       SUBJECT      RECEIVED     RCPT
+01j8zq2v7c5w4n3k9d6f1h0g8t-1  billing@ev…  Your invoi…  11-24 16:00  a@uni.exam…
+";
+const NARROW_WITH_STATES: &str = "\
+ID                            SENDER          SUBJECT       RECEIVED     STATE
+01j8zq2v7c5w4n3k9d6f1h0g8t-1  billing@evil.…  Your invoice  11-24 16:00  held
+01j8zq2v7c5w4n3k9d6f1h0g8t-2  billing@evil.…  Mahnung       11-24 16:00  unknown
+";
+const WIDER: &str = "\
+ID                            SENDER          SUBJECT       RECEIVED     STATE    SCORE  CATEGORY  RCPT            RULES
+01j8zq2v7c5w4n3k9d6f1h0g8t-1  billing@evil.…  Your invoice  11-24 16:00  held       120  malware   a@uni.example…  eicar
+01j8zq2v7c5w4n3k9d6f1h0g8t-2  billing@evil.…  Mahnung       11-24 16:00  unknown    120  malware   a@uni.example…  eicar
+";
+const NARROW_VERDICTS: &str = "\
+ID                          SENDER         SUBJECT       RECEIVED     ACTION
+01j8zq2v7c5w4n3k9d6f1h0g8t  billing@evil…  Your invoic…  11-24 16:00  quarantine
+";
+
+#[tokio::test]
+async fn a_list_is_of_held_entries_unless_it_says_otherwise() {
+    let daemon = Daemon::start();
+    daemon.answers(path::QUARANTINE_LIST, &json!({"items": []}));
+    for (state, said) in [
+        (&[][..], "no held mail matches; --state any has those"),
+        (&["--state", "any"], "no entry matches\n"),
+        (
+            &["--state", "deleted"],
+            "no entry matches that is `deleted`\n",
+        ),
+    ] {
+        let text = run(&daemon, &[&["q", "list"][..], state].concat())
+            .await
+            .text;
+        assert!(text.starts_with(said), "{text}");
+    }
+    let asked = daemon.asked(path::QUARANTINE_LIST);
+    let filters: Vec<_> = asked.iter().map(|asked| asked["filter"].clone()).collect();
+    assert_eq!(
+        filters,
+        [
+            json!({"state": "held"}),
+            json!({}),
+            json!({"state": "deleted"})
+        ]
+    );
+}
+
+#[tokio::test]
 async fn an_empty_list_says_so_to_people_and_nothing_to_machines() {
     let daemon = Daemon::start();
     daemon.answers(path::VERDICT_LIST, &json!({"items": []}));
@@ -227,6 +307,7 @@ async fn an_explanation_says_whether_the_verdict_came_out_again() {
         " 4. The artifact 1.3 is encrypted, so not all of it was seen, which asks to deliver it with a mark.",
         " 5. A scan failed (plain), which asks to defer it.",
         " 6. The sender is on the allow list (plain), so that points and categories no longer ask to deliver it with a mark.",
+        "  mail from    <plain>\n",
         "under the policy of its day: the same verdict.",
     ] {
         assert!(
@@ -274,7 +355,7 @@ async fn a_rebuild_is_followed_to_its_end() {
     let outcome = run(&daemon, &["store", "rebuild"]).await;
     assert_eq!(
         outcome.text,
-        "index rebuilt from 2 events in 3 ms: 1 verdicts, 1 entries\n"
+        "index rebuilt from 2 events in 3 ms: 1 verdict, 1 entry\n"
     );
 }
 
@@ -294,6 +375,47 @@ async fn status_exits_with_1_if_the_daemon_has_problems() {
         "{}",
         outcome.text
     );
+}
+
+#[tokio::test]
+async fn status_shows_problems_of_several_lines_as_lines_and_says_none() {
+    let daemon = Daemon::start();
+    let problem =
+        "the rules on disk are not in force: error[E008]: unknown field\n --> a.yar:8:10\n  |";
+    daemon.answers(
+        path::STATUS,
+        &json!({"accepting": true, "problems": [problem], "doors": [{"door": "milter", "address": "127.0.0.1:8891"}]}),
+    );
+    let text = run(&daemon, &["status"]).await.text;
+    for part in [
+        "  the rules on disk are not in force: error[E008]: unknown field\n   --> a.yar:8:10\n    |\n",
+        "  tenants      none\n",
+        "  failures     0, 0 mails avoided as poison\n",
+        "Doors\n  DOOR    ADDRESS\n  milter  127.0.0.1:8891\n",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn one_of_a_kind_is_told_in_the_singular() {
+    let daemon = Daemon::start();
+    daemon.answers(
+        path::AUDIT_VERIFY,
+        &json!({"ok": true, "segments": 1, "events": 2, "first_seq": 1, "last_seq": 2, "held_files": 1}),
+    );
+    daemon.answers(
+        path::RULES,
+        &json!({"digest": "ab", "rules": [{"rule": "a"}]}),
+    );
+    let text = run(&daemon, &["audit", "verify"]).await.text;
+    assert_eq!(
+        text,
+        "the journal is whole: 2 events (1 to 2) in 1 segment, 0 erased\n\
+         1 held mail has the content that was journalled\n"
+    );
+    let text = run(&daemon, &["rules", "list"]).await.text;
+    assert!(text.ends_with("\n1 rule, digest ab\n"), "{text}");
 }
 
 #[tokio::test]
@@ -339,6 +461,9 @@ async fn the_configuration_is_checked_and_printed() {
     );
     let outcome = run(&daemon, &["config", "print", "--defaults"]).await;
     assert_eq!(outcome.text, crate::config::DEFAULTS);
+    let outcome = run(&daemon, &["config", "print", "--defaults", "--json"]).await;
+    let printed: Value = serde_json::from_str(&outcome.text).expect("JSON");
+    assert_eq!(printed["workers"]["deadline"], json!("60s"));
 }
 
 #[tokio::test]

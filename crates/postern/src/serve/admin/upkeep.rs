@@ -37,7 +37,6 @@ pub(super) async fn status(State(daemon): State<Arc<Daemon>>) -> Json<Status> {
             .map(|address| DoorStatus {
                 door: "milter".to_owned(),
                 address: address.clone(),
-                ..DoorStatus::default()
             })
             .collect(),
         workers: pool
@@ -77,7 +76,6 @@ pub(super) async fn status(State(daemon): State<Arc<Daemon>>) -> Json<Status> {
             journal_seq: store.seq,
             applied_seq: store.applied,
             recovery: store.recovery.sentences(),
-            ..StoreStatus::default()
         },
         disk: DiskStatus {
             dir: daemon.state_dir.display().to_string(),

@@ -120,9 +120,9 @@ fn history_item(step: &Step) -> HistoryItem {
             item.detail = Some(format!("to {} through {to}", rcpts.join(", ")));
         }
         StepKind::ReleaseFailed { reply, unknown } => {
-            item.event = "release-failed".to_owned();
-            let outcome = if *unknown { "outcome unknown: " } else { "" };
-            item.detail = Some(format!("{outcome}{reply}"));
+            let outcome = if *unknown { "unknown" } else { "failed" };
+            item.event = format!("release-{outcome}");
+            item.detail = Some(reply.clone());
         }
         StepKind::Released { reply, queue_id } => {
             item.event = "released".to_owned();
