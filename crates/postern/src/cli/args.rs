@@ -171,7 +171,7 @@ pub(crate) struct BatchArgs {
     #[command(flatten)]
     pub filters: FilterArgs,
     /// State of the entries that are found [default: held]
-    #[arg(long, value_name = "STATE", value_parser = STATES, hide_possible_values = true, help_heading = "Conditions")]
+    #[arg(long, value_name = "STATE", value_parser = STATES, help_heading = "Conditions")]
     pub state: Option<String>,
     /// All entries that are held
     #[arg(long)]

@@ -44,12 +44,13 @@ pub(crate) async fn list(client: &Client, terminal: &mut Terminal) -> Result<Exi
         return Ok(Exit::Done);
     }
     let mut table = Table::new(&[
-        Column::text("RULE", 60),
-        Column::text("PLACE", 24),
+        // Whole, since it is what `--rule` wants.
+        Column::word("RULE", 60),
+        Column::text("PLACE", 24).leaves(4),
         Column::number("SCORE"),
-        Column::word("CATEGORY", 10),
-        Column::word("STAGE", 6),
-        Column::word("ACTION", 10),
+        Column::word("CATEGORY", 10).leaves(3),
+        Column::word("STAGE", 6).leaves_if_same(1),
+        Column::word("ACTION", 10).leaves(2),
         Column::text("DESCRIPTION", 100),
     ]);
     for rule in &list.rules {

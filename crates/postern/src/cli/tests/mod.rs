@@ -1,6 +1,7 @@
 //! Commands against a made-up daemon.
 
 mod batch;
+mod configuration;
 mod daemon;
 mod grammar;
 mod render;
