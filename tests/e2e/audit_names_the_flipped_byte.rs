@@ -77,8 +77,33 @@ fn and_a_line_that_was_taken_out() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn and_a_held_mail_that_was_exchanged() -> Result<()> {
+    let site = Site::start(Setup::default())?;
+    assert_eq!(site.send(&eicar_in_zip_in_zip("evidence"))?.code, 250);
+    let id = site.daemon.entry_id("evidence")?;
+    let [file] = site.daemon.held_files()?.try_into().expect("one file");
+    let stored = fs::read(&file)?;
+    fs::write(&file, stored.to_ascii_uppercase())?;
+    let run = site.daemon.cli(["audit", "verify"])?.exits(1);
+    let said = run.text() + &run.stderr;
+    assert!(said.contains(&id), "names {id}: {said}");
+
+    // What is not what was held is not released in its name either.
+    let run = site.daemon.cli(["quarantine", "release", &id, "--yes"])?;
+    assert_ne!(run.status, Some(0), "{run:?}");
+    site.postfix.wait_until_empty()?;
+    assert!(site.sink.mails().is_empty());
+    fs::write(&file, stored)?;
+    site.daemon
+        .cli(["quarantine", "release", &id, "--yes"])?
+        .ok();
+    site.daemon.cli(["audit", "verify"])?.ok();
+    Ok(())
+}
+
 fn segment(site: &Site) -> Result<PathBuf> {
-    let found = fs::read_dir(site.daemon.path("var/journal"))?;
+    let found = fs::read_dir(site.daemon.state("journal"))?;
     let paths = found.filter_map(|entry| Some(entry.ok()?.path()));
     let mut segments = paths.filter(|path| path.extension().is_some_and(|e| e == "jsonl"));
     segments.next().context("a segment of the journal")

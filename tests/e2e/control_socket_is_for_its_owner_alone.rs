@@ -1,7 +1,7 @@
 //! Who may not operate the daemon cannot even ask it.
 
 use crate::harness::{Daemon, Setup};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
@@ -14,10 +14,10 @@ const NOBODY: u32 = 65534;
 fn strangers_are_refused() -> Result<()> {
     let mut daemon = Daemon::prepare(Setup::default(), 25)?;
     daemon.start()?;
-    let socket = fs::metadata(daemon.path("var/control.sock"))?;
+    let socket = fs::metadata(daemon.state("control.sock"))?;
     assert_eq!(socket.permissions().mode() & 0o777, 0o600);
     assert_eq!(
-        fs::metadata(daemon.path("var"))?.permissions().mode() & 0o777,
+        fs::metadata(daemon.state(""))?.permissions().mode() & 0o777,
         0o700
     );
     assert_eq!(socket.uid(), rustix::process::geteuid().as_raw());
@@ -57,12 +57,15 @@ fn a_user_who_is_named_in_the_configuration_is_served() -> Result<()> {
 }
 
 fn status_as_nobody(daemon: &Daemon) -> Result<Output> {
-    // Copied, because the build directory may be out of reach for others.
+    // A copy, because the build directory may be out of reach for others. Made by another process: a
+    // file that this one has open for writing while another test starts a program is "busy".
     let program = daemon.path("postern");
-    if !program.exists() {
-        fs::copy(env!("CARGO_BIN_EXE_postern"), &program)?;
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
-    }
+    let mut install = Command::new("install");
+    install
+        .arg("-m755")
+        .arg(env!("CARGO_BIN_EXE_postern"))
+        .arg(&program);
+    ensure!(install.status()?.success(), "{install:?}");
     let mut command = Command::new(program);
     command
         .args(["status", "--config"])

@@ -3,8 +3,9 @@
 use crate::harness::{Daemon, Postfix, Setup, Sink, Site, clean, eicar_in_zip_in_zip, eventually};
 use anyhow::{Context, Result, ensure};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
+use tempfile::TempDir;
 
 #[test]
 fn below_the_watermark_before_anything_is_sent() -> Result<()> {
@@ -47,12 +48,13 @@ fn below_the_watermark_before_anything_is_sent() -> Result<()> {
 #[test]
 fn with_none_left_nothing_that_was_acknowledged_is_lost() -> Result<()> {
     let (sink, port) = (Sink::start()?, crate::harness::free_port()?);
+    let disk = SmallDisk::mount()?;
     // The watermark is off, so that the disk really runs full.
     let setup = Setup::default()
+        .state(disk.at.path())
         .set("store.min_free", "0")
         .set("store.segment", "\"1 MiB\"");
     let daemon = Daemon::prepare(setup, port)?;
-    let disk = SmallDisk::mount(daemon.path("var"))?;
     let mut site = site(daemon, sink, port)?;
 
     assert_eq!(site.send(&eicar_in_zip_in_zip("acknowledged"))?.code, 250);
@@ -144,16 +146,16 @@ fn check(site: &Site, acknowledged: &[String], when: &str) -> Result<()> {
 
 /// A file system of a few MiB.
 struct SmallDisk {
-    at: PathBuf,
+    at: TempDir,
 }
 
 impl SmallDisk {
-    fn mount(at: PathBuf) -> Result<SmallDisk> {
-        fs::create_dir(&at)?;
+    fn mount() -> Result<SmallDisk> {
+        let at = TempDir::with_prefix("postern-disk-")?;
         let mut mount = Command::new("mount");
         mount
             .args(["-t", "tmpfs", "-o", "size=8m,mode=700", "postern-e2e"])
-            .arg(&at);
+            .arg(at.path());
         let output = mount.output().context("mount")?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(
@@ -164,12 +166,12 @@ impl SmallDisk {
     }
 
     fn filler(&self) -> PathBuf {
-        self.at.join("filler")
+        self.at.path().join("filler")
     }
 
     /// Fills it but for this many octets.
     fn fill(&self, rest: u64) -> Result<()> {
-        let room = rustix::fs::statvfs(&self.at)?;
+        let room = rustix::fs::statvfs(self.at.path())?;
         let free = room.f_bavail * room.f_frsize;
         let size = usize::try_from(free.saturating_sub(rest))?;
         Ok(fs::write(self.filler(), vec![0; size])?)
@@ -182,11 +184,8 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        unmount(&self.at);
+        // Lazily: even if something still has a file of it open.
+        let mut umount = Command::new("umount");
+        let _ = umount.arg("--lazy").arg(self.at.path()).status();
     }
-}
-
-/// Takes the file system away even if something still has a file of it open.
-fn unmount(at: &Path) {
-    let _ = Command::new("umount").arg("--lazy").arg(at).status();
 }

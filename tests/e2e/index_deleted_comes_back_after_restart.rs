@@ -10,7 +10,7 @@ fn with_all_entries_verdicts_and_states() -> Result<()> {
     let mut site = Site::start(Setup::default())?;
     let before = fill(&site)?;
     site.daemon.terminate()?;
-    fs::remove_dir_all(site.daemon.path("var/index"))?;
+    fs::remove_dir_all(site.daemon.state("index"))?;
     site.daemon.start()?;
     assert_eq!(all_that_is_remembered(&site)?, before);
     still_works(&site)
@@ -21,12 +21,12 @@ fn even_when_it_is_gone_after_a_kill_or_full_of_rubbish() -> Result<()> {
     let mut site = Site::start(Setup::default())?;
     let before = fill(&site)?;
     site.daemon.kill()?;
-    fs::remove_dir_all(site.daemon.path("var/index"))?;
+    fs::remove_dir_all(site.daemon.state("index"))?;
     site.daemon.start()?;
     assert_eq!(all_that_is_remembered(&site)?, before);
 
     site.daemon.kill()?;
-    let damaged = overwrite_files(&site.daemon.path("var/index"))?;
+    let damaged = overwrite_files(&site.daemon.state("index"))?;
     assert!(damaged > 0);
     site.daemon.start()?;
     assert_eq!(all_that_is_remembered(&site)?, before);

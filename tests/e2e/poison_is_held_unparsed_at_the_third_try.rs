@@ -9,7 +9,7 @@ fn and_costs_no_third_worker() -> Result<()> {
     let site = Site::start(slow::setup())?;
     let poison = slow::mail("poison");
     for attempt in 1..=2 {
-        let workers = site.daemon.worker_pids()?;
+        let workers = site.daemon.wait_for_workers(2)?;
         let reply = std::thread::scope(|scope| -> Result<_> {
             let sender = scope.spawn(|| site.send(&poison));
             signal(slow::wait_until_busy(&workers)?, Signal::KILL)?;
@@ -17,10 +17,9 @@ fn and_costs_no_third_worker() -> Result<()> {
         })?;
         assert_eq!(reply.code, 451, "try {attempt}: {reply:?}");
     }
-    // Replaced by now, since mails pass.
     assert_eq!(site.send(&clean("meanwhile"))?.code, 250);
     assert_eq!(site.send(&clean("meanwhile, too"))?.code, 250);
-    let workers = site.daemon.worker_pids()?;
+    let workers = site.daemon.wait_for_workers(2)?;
     let mails = |status: &serde_json::Value| -> u64 {
         let workers = status["workers"].as_array().cloned().unwrap_or_default();
         workers
@@ -33,7 +32,7 @@ fn and_costs_no_third_worker() -> Result<()> {
     assert_eq!(site.send(&poison)?.code, 250);
     let status = site.daemon.status()?;
     assert_eq!(mails(&status), before, "no worker has seen it");
-    assert_eq!(site.daemon.worker_pids()?, workers);
+    assert_eq!(site.daemon.wait_for_workers(2)?, workers);
     assert_eq!(status["poison"], 1);
 
     let entry = site.daemon.entries()?;

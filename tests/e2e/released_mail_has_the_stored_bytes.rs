@@ -22,10 +22,12 @@ fn below_the_trace_field_of_the_mta() -> Result<()> {
     }
     let held = site.daemon.entries()?;
     assert_eq!(held.len(), 2, "{held:?}");
+    let files = site.daemon.held_files()?;
+    let stored: Vec<Vec<u8>> = files.iter().map(fs::read).collect::<Result<_, _>>()?;
+    assert_eq!(stored.len(), 2);
     let release = ["quarantine", "release", "--all-held", "--yes", "--json"];
     assert_eq!(site.daemon.cli(release)?.ok().json()?.len(), 2);
-    for file in site.daemon.held_files()? {
-        let stored = fs::read(&file)?;
+    for stored in stored {
         let subject = if stored == sent {
             "as it is\r"
         } else {

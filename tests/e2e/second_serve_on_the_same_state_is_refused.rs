@@ -29,7 +29,7 @@ fn and_says_which_process_has_it() -> Result<()> {
         "names the process: {}",
         refused.stderr
     );
-    let state = daemon.path("var").display().to_string();
+    let state = daemon.state("lock").display().to_string();
     assert!(
         refused.stderr.contains(&state),
         "names the state: {}",

@@ -56,7 +56,7 @@ fn an_idle_daemon_ends_at_once_with_open_sessions() -> Result<()> {
     let status = site.daemon.terminate()?;
     assert!(status.success(), "{status}");
     assert!(
-        !site.daemon.path("var/control.sock").exists(),
+        !site.daemon.state("control.sock").exists(),
         "the socket is taken away"
     );
     Ok(())

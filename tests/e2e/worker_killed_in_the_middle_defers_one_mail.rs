@@ -7,8 +7,7 @@ use rustix::process::Signal;
 #[test]
 fn and_the_next_one_passes() -> Result<()> {
     let site = Site::start(slow::setup())?;
-    let workers = site.daemon.worker_pids()?;
-    assert_eq!(workers.len(), 2);
+    let workers = site.daemon.wait_for_workers(2)?;
     let reply = std::thread::scope(|scope| -> Result<_> {
         let sender = scope.spawn(|| site.send(&slow::mail("bad luck")));
         let busy = slow::wait_until_busy(&workers)?;

@@ -20,6 +20,7 @@ pub(crate) struct Setup {
     tenants: String,
     rules: Vec<(String, String)>,
     environment: Vec<(String, OsString)>,
+    state: Option<PathBuf>,
     milter_socket: bool,
 }
 
@@ -52,6 +53,13 @@ impl Setup {
         self
     }
 
+    /// Keeps the state in an existing directory instead of one of its own.
+    #[must_use]
+    pub(crate) fn state(mut self, dir: &Path) -> Setup {
+        self.state = Some(dir.to_owned());
+        self
+    }
+
     /// The milter listens on a unix socket instead of a port.
     #[must_use]
     pub(crate) fn milter_socket(mut self) -> Setup {
@@ -65,6 +73,7 @@ impl Setup {
 #[derive(Debug)]
 pub(crate) struct Daemon {
     dir: TempDir,
+    state: PathBuf,
     milter: String,
     environment: Vec<(String, OsString)>,
     child: Option<Child>,
@@ -95,12 +104,10 @@ impl Daemon {
         for (path, source) in &setup.rules {
             write_new(&root.join("rules").join(path), source)?;
         }
+        let state = setup.state.unwrap_or_else(|| root.join("var"));
         let text = |value: String| format!("{value:?}");
         let mut settings = BTreeMap::from([
-            (
-                "state_dir".to_owned(),
-                text(root.join("var").display().to_string()),
-            ),
+            ("state_dir".to_owned(), text(state.display().to_string())),
             (
                 "rules_dir".to_owned(),
                 text(root.join("rules").display().to_string()),
@@ -126,6 +133,7 @@ impl Daemon {
         )?;
         Ok(Daemon {
             dir,
+            state,
             milter,
             environment: setup.environment,
             child: None,
@@ -177,7 +185,12 @@ impl Daemon {
         &self.milter
     }
 
-    /// A path in the daemon's directory: `var`, `rules`, `log`.
+    /// A path in the state directory: `journal`, `quarantine`.
+    pub(crate) fn state(&self, name: &str) -> PathBuf {
+        self.state.join(name)
+    }
+
+    /// A path in the directory of the test's own files: `rules`, `log`.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -226,9 +239,16 @@ impl Daemon {
             .collect())
     }
 
+    /// Waits until so many workers are there; their process ids.
+    pub(crate) fn wait_for_workers(&self, count: usize) -> Result<Vec<u32>> {
+        eventually("all workers are there", || {
+            self.worker_pids().ok().filter(|pids| pids.len() == count)
+        })
+    }
+
     /// All entries, in any state, as `quarantine list` gives them.
     pub(crate) fn entries(&self) -> Result<Vec<Value>> {
-        self.cli(["quarantine", "list", "--all", "--json"])?
+        self.cli(["quarantine", "list", "--state", "any", "--all", "--json"])?
             .ok()
             .json()
     }
@@ -259,7 +279,7 @@ impl Daemon {
     /// The stored files of held mails.
     pub(crate) fn held_files(&self) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
-        find_files(&self.path("var/quarantine"), &mut found)?;
+        find_files(&self.state("quarantine"), &mut found)?;
         found.retain(|path| path.extension().is_some_and(|e| e == "eml"));
         Ok(found)
     }
