@@ -213,7 +213,12 @@ fn sentence(deed: Deed<'_>, dry_run: bool, item: &ItemResult) -> String {
             } else {
                 ""
             };
-            format!("{id}: not {done}: {message}{remedy}")
+            let is = if state.is_empty() || in_doubt || message.contains(state.as_str()) {
+                String::new()
+            } else {
+                format!(" ({state})")
+            };
+            format!("{id}: not {done}{is}: {message}{remedy}")
         }
     }
 }

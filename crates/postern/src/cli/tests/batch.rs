@@ -56,7 +56,7 @@ async fn what_the_next_hop_refused_is_shown_and_exits_with_1() {
     assert_eq!(outcome.exit(), Exit::Found);
     assert_eq!(
         outcome.text,
-        format!("{MAIL}: not released: 451 4.3.0 later\n")
+        format!("{MAIL}: not released (held): 451 4.3.0 later\n")
     );
 }
 
