@@ -5,7 +5,11 @@ use mail::{Envelope, Mailbox, Message, PartKind};
 use rules::proto;
 use unpack::{Artifact, HtmlFeatures, Unpacked};
 
-/// What the mail says of itself: all that file and raw rules see beside their artifact.
+/// Mailboxes of one field that file rules see.
+const MAILBOXES_OF_FILE_RULES: usize = 50;
+
+/// What the mail says of itself in short: all that file rules see beside their artifact. Every scan of an
+/// artifact gets its own copy, and header fields would be most of it.
 pub(crate) fn of_message(message: &Message<'_>, envelope: &Envelope) -> proto::Mail {
     let mut facts = proto::Mail::new();
     facts.from_all = message.from().into_iter().map(mailbox).collect();
@@ -13,8 +17,8 @@ pub(crate) fn of_message(message: &Message<'_>, envelope: &Envelope) -> proto::M
     facts.from = facts.from_all.first().cloned().into();
     facts.reply_to = facts.reply_to_all.first().cloned().into();
     facts.sender = message.sender().into_iter().next().map(mailbox).into();
-    facts.to = message.to().into_iter().map(mailbox).collect();
-    facts.cc = message.cc().into_iter().map(mailbox).collect();
+    facts.to = short_list(message.to());
+    facts.cc = short_list(message.cc());
     facts.subject = message.subject();
     facts.message_id = message.message_id().unwrap_or_default();
     facts.date = message
@@ -23,6 +27,13 @@ pub(crate) fn of_message(message: &Message<'_>, envelope: &Envelope) -> proto::M
         .unwrap_or_default();
     facts.envelope = Some(self::envelope(envelope)).into();
     facts.size = size(message.raw.len());
+    facts
+}
+
+/// Adds the header fields and all recipients, for raw and mail rules.
+pub(crate) fn add_headers(facts: &mut proto::Mail, message: &Message<'_>) {
+    facts.to = message.to().into_iter().map(mailbox).collect();
+    facts.cc = message.cc().into_iter().map(mailbox).collect();
     for header in &message.headers {
         let value = header.text();
         facts
@@ -35,7 +46,14 @@ pub(crate) fn of_message(message: &Message<'_>, envelope: &Envelope) -> proto::M
             ..Default::default()
         });
     }
-    facts
+}
+
+fn short_list(mailboxes: Vec<Mailbox>) -> Vec<proto::Mailbox> {
+    mailboxes
+        .into_iter()
+        .take(MAILBOXES_OF_FILE_RULES)
+        .map(mailbox)
+        .collect()
 }
 
 /// Adds what the inspection found, for mail rules.

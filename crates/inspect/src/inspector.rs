@@ -39,6 +39,7 @@ impl<'r> Inspector<'r> {
             scanners: &mut self.scanners,
         };
         let unpacked = unpack::unpack(&message, &self.limits, &mut found);
+        facts::add_headers(&mut found.facts, &message);
         found.raw(raw);
         let Found {
             mut facts,

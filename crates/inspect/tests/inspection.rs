@@ -86,11 +86,14 @@ fn mail_rules_see_links_parts_and_the_hits_of_file_rules() {
 
 #[test]
 fn facts_that_cannot_be_read_are_a_failure_and_not_a_clean_mail() {
-    with_rules(&[("mail/a.yar", &rule("always", "true or $marker"))], |inspector| {
-        let judgement = inspector.judge(&[0xff; 9], b"", &[], &[]);
-        assert!(judgement.hits.is_empty());
-        assert_eq!(judgement.failures.len(), 1);
-    });
+    with_rules(
+        &[("mail/a.yar", &rule("always", "true or $marker"))],
+        |inspector| {
+            let judgement = inspector.judge(&[0xff; 9], b"", &[], &[]);
+            assert!(judgement.hits.is_empty());
+            assert_eq!(judgement.failures.len(), 1);
+        },
+    );
 }
 
 #[test]

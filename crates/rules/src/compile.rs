@@ -46,6 +46,8 @@ pub(crate) struct CompiledSet {
     pub(crate) rules: yara_x::Rules,
     /// Some rule imports `mail`: scans have to bring the facts.
     pub(crate) imports_mail: bool,
+    /// A set for one group of file types that has the rules for every artifact as well.
+    pub(crate) with_common: bool,
     /// Namespace, then name, to the index of the rule's description.
     pub(crate) index: HashMap<String, HashMap<String, usize>>,
 }
@@ -57,6 +59,7 @@ impl CompiledSet {
             place,
             rules,
             imports_mail,
+            with_common: false,
             index: HashMap::new(),
         }
     }

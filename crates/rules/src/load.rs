@@ -62,6 +62,10 @@ impl Default for VendorOptions {
     }
 }
 
+/// Rules for every artifact that are compiled into each group's set as well: with fifteen groups this bounds
+/// what compiling costs more.
+const MAX_JOINED_RULES: usize = 200;
+
 /// What is known of a rule without running it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct RuleInfo {
@@ -161,6 +165,7 @@ impl RuleSet {
             return Err(LoadError { problems });
         }
 
+        join_common(&mut sets, &sources);
         let rules = index(&mut sets, &sources, &declarations, options);
         sets.retain(|set| !set.index.is_empty());
         if rules.is_empty() {
@@ -198,6 +203,33 @@ fn places(sources: &[Source]) -> Vec<Place> {
     places.sort();
     places.dedup();
     places
+}
+
+/// Compiles the rules for every artifact into the set of each group as well, while they are few: an artifact
+/// is then scanned once instead of twice. Handing over the facts is most of what a scan of a small artifact
+/// costs, and it is paid per scan.
+fn join_common(sets: &mut [CompiledSet], sources: &[Source]) {
+    let common = Place::File(None);
+    let is_common = |set: &CompiledSet| set.place == common;
+    let count = sets
+        .iter()
+        .find(|set| is_common(set))
+        .map_or(0, |set| set.rules.iter().len());
+    if count == 0 || count > MAX_JOINED_RULES {
+        return;
+    }
+    for set in sets
+        .iter_mut()
+        .filter(|set| matches!(set.place, Place::File(Some(_))))
+    {
+        let wanted = |source: &&Source| source.place == common || source.place == set.place;
+        let of_both: Vec<&Source> = sources.iter().filter(wanted).collect();
+        // Each half has compiled before, with the warnings that it has.
+        if let Ok(mut joined) = compile::own(set.place, &of_both, &mut Vec::new()) {
+            joined.with_common = true;
+            *set = joined;
+        }
+    }
 }
 
 /// A hit is known by the name of its rule, so there is one rule of each name among our own.
@@ -254,17 +286,21 @@ fn index(
         }
     }
     let mut rules = Vec::new();
+    let mut known: HashMap<(String, String), usize> = HashMap::new();
     for set in sets {
         for rule in set.rules.iter().filter(|rule| !rule.is_private()) {
             let key = (rule.namespace(), rule.identifier());
             let Some((source, declaration)) = declared.get(&key) else {
                 continue;
             };
-            set.index
-                .entry(rule.namespace().to_owned())
-                .or_default()
-                .insert(rule.identifier().to_owned(), rules.len());
-            rules.push(info(source, declaration, options));
+            let (namespace, name) = (rule.namespace().to_owned(), rule.identifier().to_owned());
+            let number = *known
+                .entry((namespace.clone(), name.clone()))
+                .or_insert_with(|| {
+                    rules.push(info(source, declaration, options));
+                    rules.len() - 1
+                });
+            set.index.entry(namespace).or_default().insert(name, number);
         }
     }
     rules

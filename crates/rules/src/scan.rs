@@ -111,10 +111,17 @@ impl<'r> Scanners<'r> {
         facts: &Mail,
         externals: &Externals<'_>,
     ) -> Scan {
-        let group = Group::parse(group);
+        let group = Group::parse(group).map(|group| Place::File(Some(group)));
+        let of_group = |set: &&SetScanner<'_>| Some(set.set.place) == group;
+        let joined = self
+            .sets
+            .iter()
+            .find(of_group)
+            .is_some_and(|set| set.set.with_common);
         self.run(data, facts, externals, |place| match place {
-            Place::File(None) | Place::Vendor => true,
-            Place::File(of) => of == group,
+            Place::Vendor => true,
+            Place::File(None) => !joined,
+            Place::File(Some(_)) => Some(place) == group,
             Place::Mail | Place::Raw => false,
         })
     }

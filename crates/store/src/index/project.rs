@@ -176,7 +176,8 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Ends the group: everything becomes visible at once, and then durable.
+    /// Ends the group: everything becomes visible at once, and durable with the next
+    /// [flush](Index::flush).
     pub(crate) fn finish(mut self, applied: u64) -> Result<(), Damaged> {
         let counts = self.counts;
         self.put(keys::META_COUNTS, &counts)?;
@@ -184,7 +185,7 @@ impl<'a> Group<'a> {
         self.put(keys::META_SCHEMA, &keys::SCHEMA)?;
         self.write_terms()?;
         self.index.db.apply_batch(self.batch)?;
-        self.index.flush()
+        Ok(())
     }
 
     /// Keys that wait for the end of the group.

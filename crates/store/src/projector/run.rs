@@ -5,7 +5,7 @@ use crate::RebuildError;
 use crate::checkpoint;
 use crate::index::slot::State;
 use crate::index::tail::{Tail, TailError};
-use crate::index::{Index, build, generations};
+use crate::index::{Damaged, Index, build, generations, guard};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, TryLockError};
@@ -18,6 +18,14 @@ const HEAL_INTERVAL: Duration = Duration::from_secs(60);
 /// How long to wait before the journal is read again after it could not be.
 const JOURNAL_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How long applied events may be in memory only. After a crash they are applied again from the journal, so
+/// this bounds work, not loss; sled's own flush of every group costs more than applying it.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long to wait after a ring, so that events that come together are applied together. A reader
+/// who wants to see what was just written waits as long.
+const GATHER: Duration = Duration::from_millis(20);
+
 /// How long to wait until the last reader of a database has gone.
 const LAST_READER: Duration = Duration::from_secs(1);
 
@@ -26,6 +34,8 @@ pub(super) struct Run {
     shared: Arc<Shared>,
     tail: Tail,
     healed: Option<Instant>,
+    /// Since when something applied is not flushed.
+    unflushed: Option<Instant>,
     stop: bool,
 }
 
@@ -46,6 +56,7 @@ impl Run {
             shared,
             tail,
             healed: None,
+            unflushed: None,
             stop: false,
         }
     }
@@ -71,7 +82,7 @@ impl Run {
                 }
                 Ok(true) => {
                     drop(index);
-                    self.shared.bell.wait();
+                    self.wait_for_events();
                 }
                 Ok(false) => {}
                 // The index is not to blame, and the journal may be readable again in a moment.
@@ -88,6 +99,22 @@ impl Run {
                     self.heal(e.to_string());
                 }
             }
+        }
+    }
+
+    fn wait_for_events(&self) {
+        let rung = match self.unflushed {
+            Some(since) => {
+                let left = FLUSH_INTERVAL.saturating_sub(since.elapsed());
+                self.shared.bell.wait_timeout(left)
+            }
+            None => {
+                self.shared.bell.wait();
+                true
+            }
+        };
+        if rung {
+            std::thread::sleep(GATHER);
         }
     }
 
@@ -135,6 +162,13 @@ impl Run {
             .tail
             .advance(index, &durable.dir, &durable.extents(), until)?;
         step.damaged.iter().for_each(build::warn);
+        if step.lines > 0 {
+            self.unflushed.get_or_insert_with(Instant::now);
+        }
+        let flush_due = self.unflushed.is_some_and(|since| since.elapsed() >= FLUSH_INTERVAL);
+        if flush_due || (step.done && self.stop) {
+            self.flush(index)?;
+        }
         let mut progress = self.shared.progress();
         progress.applied = self.tail.applied;
         let due = self.tail.applied - progress.checkpoint.min(self.tail.applied)
@@ -149,7 +183,14 @@ impl Run {
         Ok(step.done)
     }
 
-    fn checkpoint(&self, index: &Index) -> io::Result<()> {
+    fn flush(&mut self, index: &Index) -> Result<(), Damaged> {
+        self.unflushed = None;
+        guard(|| index.flush())
+    }
+
+    /// Flushes first: what a checkpoint covers may go from the journal.
+    fn checkpoint(&mut self, index: &Index) -> io::Result<()> {
+        self.flush(index).map_err(|damaged| io::Error::other(damaged.0))?;
         let Some(chain) = &self.tail.chain else {
             return Ok(());
         };
@@ -175,6 +216,7 @@ impl Run {
             _ => None,
         };
         retire(old);
+        self.unflushed = None;
         let _building = match shared.building.try_lock() {
             Ok(guard) => guard,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
@@ -220,6 +262,7 @@ impl Run {
             return Err(shared.rebuild_failed(what));
         }
         self.tail = tail;
+        self.unflushed = None;
         let old = shared.slot.replace(State::Ready(Arc::new(index)));
         shared.progress().applied = self.tail.applied;
         shared.moved.notify_all();
