@@ -4,7 +4,7 @@ use smtp::{Client, Delivery, Error, ErrorKind, Target};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
-use store::{EntryId, ReleaseError, ReleaseRequest, Store};
+use store::{EntryId, EntryState, ReleaseError, ReleaseRequest, Store};
 
 /// Addresses from which this daemon is releasing mail right now.
 ///
@@ -149,14 +149,16 @@ pub(crate) async fn release(
 async fn read(store: &Store, id: &EntryId) -> Result<(store::HeldEntry, Vec<u8>), Failed> {
     let (store, entry) = (store.clone(), id.clone());
     let read = tokio::task::spawn_blocking(move || {
-        let held = store.entry(&entry).map_err(ReleaseError::from)?;
-        let held = held
-            .ok_or(ReleaseError::NotFound {
-                entry: entry.clone(),
-            })?
-            .held;
+        let found = store.entry(&entry).map_err(ReleaseError::from)?;
+        let Some(found) = found else {
+            return Err(ReleaseError::NotFound { entry });
+        };
+        // Its message is gone; that it was deleted says more.
+        if let EntryState::Deleted { when, by, .. } = found.state {
+            return Err(ReleaseError::Deleted { entry, when, by });
+        }
         let message = store.entry_message(&entry).map_err(ReleaseError::from)?;
-        Ok::<_, ReleaseError>((held, message))
+        Ok::<_, ReleaseError>((found.held, message))
     });
     match read.await {
         Ok(read) => Ok(read?),
