@@ -28,8 +28,21 @@ pub(crate) struct Frame<T> {
     pub(crate) blobs: Vec<Vec<u8>>,
 }
 
+/// Frames up to this size are copied together and written at once: a copy is cheaper than a system call.
+const JOIN: usize = 256 << 10;
+
 impl<T: Serialize> Frame<T> {
-    /// The prefix and head; the blobs follow as they are, without being copied together.
+    /// Prefix, head, and the blobs if they are small; else they follow as they are.
+    fn encode(head: &T, blobs: &[&[u8]]) -> io::Result<(Vec<u8>, bool)> {
+        let lengths: Vec<u64> = blobs.iter().map(|b| b.len() as u64).collect();
+        let mut bytes = Frame::encode_head(head, &lengths)?;
+        let joined = blobs.iter().map(|b| b.len()).sum::<usize>() <= JOIN;
+        if joined {
+            blobs.iter().for_each(|blob| bytes.extend_from_slice(blob));
+        }
+        Ok((bytes, joined))
+    }
+
     fn encode_head(head: &T, lengths: &[u64]) -> io::Result<Vec<u8>> {
         let json = serde_json::to_vec(head)?;
         let mut bytes = Vec::with_capacity(PREFIX + 8 * lengths.len() + json.len());
@@ -49,9 +62,9 @@ pub(crate) fn write<T: Serialize>(
     head: &T,
     blobs: &[&[u8]],
 ) -> io::Result<()> {
-    let lengths: Vec<u64> = blobs.iter().map(|b| b.len() as u64).collect();
-    to.write_all(&Frame::encode_head(head, &lengths)?)?;
-    for blob in blobs {
+    let (bytes, joined) = Frame::encode(head, blobs)?;
+    to.write_all(&bytes)?;
+    for blob in blobs.iter().filter(|_| !joined) {
         to.write_all(blob)?;
     }
     to.flush()
@@ -88,9 +101,9 @@ pub(crate) async fn write_async<T: Serialize>(
     head: &T,
     blobs: &[&[u8]],
 ) -> io::Result<()> {
-    let lengths: Vec<u64> = blobs.iter().map(|b| b.len() as u64).collect();
-    to.write_all(&Frame::encode_head(head, &lengths)?).await?;
-    for blob in blobs {
+    let (bytes, joined) = Frame::encode(head, blobs)?;
+    to.write_all(&bytes).await?;
+    for blob in blobs.iter().filter(|_| !joined) {
         to.write_all(blob).await?;
     }
     to.flush().await
