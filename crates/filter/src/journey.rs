@@ -190,12 +190,12 @@ impl Filter {
     }
 
     /// Journals what a door really said to the sender, or that it could say nothing.
-    pub async fn answered(&self, id: &MailId, queue_id: &str, reply: String) {
+    pub fn answered(&self, id: &MailId, queue_id: &str, reply: String) {
         let event = Event::Answered {
             id: id.clone(),
             reply,
         };
-        if let Err(error) = self.store.append(event).await {
+        if let Err(error) = self.store.append_soon(event) {
             error!(%id, queue_id, %error, "the answer was given but cannot be journalled");
         }
     }

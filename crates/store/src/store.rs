@@ -102,6 +102,16 @@ impl Store {
         self.inner.journal.append(encode(event)?).await
     }
 
+    /// Appends an event on which nothing depends: it is durable a moment later, with the next event for which
+    /// somebody waits. If the process dies before, it is as if it had died before the event.
+    ///
+    /// # Errors
+    ///
+    /// The event is too large, or the store is closed. A journal that fails says so in its status.
+    pub fn append_soon(&self, event: Event) -> Result<(), AppendError> {
+        self.inner.journal.append_soon(encode(event)?)
+    }
+
     /// As [`Store::append`], for threads that may block.
     ///
     /// # Errors

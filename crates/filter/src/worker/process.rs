@@ -17,7 +17,8 @@ const START: Duration = Duration::from_secs(120);
 const READ_BUFFER: usize = 64 << 10;
 /// How the C library keeps memory in a worker: a mail needs much of it for a moment, and giving it back to the
 /// kernel after each mail costs more than a page fault per page.
-const ALLOCATOR: &str = "glibc.malloc.trim_threshold=134217728:glibc.malloc.mmap_threshold=33554432";
+const ALLOCATOR: &str =
+    "glibc.malloc.trim_threshold=134217728:glibc.malloc.mmap_threshold=33554432";
 /// How long an idle worker may take to end after its socket was closed.
 const END: Duration = Duration::from_secs(2);
 

@@ -120,7 +120,7 @@ impl milter::Filter for MilterDoor {
             }
         };
         self.daemon.counters.answered(counted);
-        self.daemon.filter.answered(&id, &queue_id, said).await;
+        self.daemon.filter.answered(&id, &queue_id, said);
     }
 }
 

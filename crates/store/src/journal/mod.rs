@@ -20,11 +20,16 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
 /// Events that async callers may have waiting; more callers wait before they may queue, so that
 /// memory is bounded.
 const MAX_WAITING: usize = 1024;
+
+/// How long an event for which nobody waits may wait for company: a sync of its own would cost as much as that of
+/// the verdict before it.
+const LINGER: Duration = Duration::from_millis(50);
 
 /// Octets of payload after which a group is committed, though more events wait.
 const MAX_GROUP_BYTES: usize = 8 << 20;
@@ -147,6 +152,11 @@ impl Journal {
         answer.await.unwrap_or(Err(AppendError::Closed))
     }
 
+    /// Appends a payload for whose durability nobody waits: with the next group, or after [`LINGER`].
+    pub(crate) fn append_soon(&self, payload: String) -> Result<(), AppendError> {
+        self.queue.put_soon(payload)
+    }
+
     /// As [`Journal::append`], for threads that may block. Each has but one event waiting.
     pub(crate) fn append_blocking(&self, payload: String) -> Result<u64, AppendError> {
         let (reply, answer) = mpsc::sync_channel(1);
@@ -176,6 +186,7 @@ struct Request {
 enum Reply {
     Async(oneshot::Sender<Result<u64, AppendError>>),
     Blocking(mpsc::SyncSender<Result<u64, AppendError>>),
+    Nobody,
 }
 
 impl Reply {
@@ -184,6 +195,8 @@ impl Reply {
         match self {
             Reply::Async(to) => drop(to.send(result)),
             Reply::Blocking(to) => drop(to.send(result)),
+            // A failed journal says so to everybody who asks for its state.
+            Reply::Nobody => {}
         }
     }
 }
@@ -194,7 +207,10 @@ struct Ending(Arc<Queue>, Arc<Durable>);
 impl Drop for Ending {
     fn drop(&mut self) {
         self.0.close();
-        self.0.waiting().requests.clear();
+        let mut waiting = self.0.waiting();
+        waiting.requests.clear();
+        waiting.urgent = 0;
+        drop(waiting);
         if std::thread::panicking() {
             let what = "its writer ended in a panic".to_owned();
             self.1.state().failed.get_or_insert(what);
@@ -211,6 +227,8 @@ struct Queue {
 #[derive(Default)]
 struct Waiting {
     requests: VecDeque<Request>,
+    /// Requests for which somebody waits.
+    urgent: usize,
     closed: bool,
     #[cfg(test)]
     taken: usize,
@@ -223,15 +241,39 @@ impl Queue {
             return Err(AppendError::Closed);
         }
         waiting.requests.push_back(Request { payload, reply });
+        waiting.urgent += 1;
         self.filled.notify_one();
+        Ok(())
+    }
+
+    fn put_soon(&self, payload: String) -> Result<(), AppendError> {
+        let mut waiting = self.waiting();
+        if waiting.closed {
+            return Err(AppendError::Closed);
+        }
+        // The first one starts the clock; so many that they fill a group do not wait for it.
+        let wake = waiting.requests.is_empty() || waiting.requests.len() >= MAX_WAITING;
+        waiting.requests.push_back(Request {
+            payload,
+            reply: Reply::Nobody,
+        });
+        if wake {
+            self.filled.notify_one();
+        }
         Ok(())
     }
 
     /// Waits for events, and takes as many as make one group; `None` once it is closed and empty.
     fn take(&self) -> Option<Vec<Request>> {
-        let mut waiting = self
+        let waiting = self
             .filled
             .wait_while(self.waiting(), |w| w.requests.is_empty() && !w.closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        let (mut waiting, _) = self
+            .filled
+            .wait_timeout_while(waiting, LINGER, |w| {
+                w.urgent == 0 && w.requests.len() < MAX_WAITING && !w.closed
+            })
             .unwrap_or_else(PoisonError::into_inner);
         let mut bytes = 0;
         let mut group = Vec::new();
@@ -239,6 +281,7 @@ impl Queue {
             && let Some(request) = waiting.requests.pop_front()
         {
             bytes += request.payload.len();
+            waiting.urgent -= usize::from(!matches!(request.reply, Reply::Nobody));
             group.push(request);
         }
         #[cfg(test)]

@@ -165,7 +165,9 @@ impl Run {
         if step.lines > 0 {
             self.unflushed.get_or_insert_with(Instant::now);
         }
-        let flush_due = self.unflushed.is_some_and(|since| since.elapsed() >= FLUSH_INTERVAL);
+        let flush_due = self
+            .unflushed
+            .is_some_and(|since| since.elapsed() >= FLUSH_INTERVAL);
         if flush_due || (step.done && self.stop) {
             self.flush(index)?;
         }
@@ -190,7 +192,8 @@ impl Run {
 
     /// Flushes first: what a checkpoint covers may go from the journal.
     fn checkpoint(&mut self, index: &Index) -> io::Result<()> {
-        self.flush(index).map_err(|damaged| io::Error::other(damaged.0))?;
+        self.flush(index)
+            .map_err(|damaged| io::Error::other(damaged.0))?;
         let Some(chain) = &self.tail.chain else {
             return Ok(());
         };

@@ -333,3 +333,22 @@ fn a_closed_store_takes_nothing_and_says_so() {
     assert!(clone.checkpoint().is_err());
     place.open();
 }
+
+#[test]
+fn an_event_for_which_nobody_waits_is_journalled_soon_and_in_order() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    let id = store.new_id();
+    let answered = |reply: &str| Event::Answered {
+        id: id.clone(),
+        reply: reply.to_owned(),
+    };
+    store.append_soon(answered("first")).expect("queued");
+    let seq = store.append_blocking(answered("second")).expect("appended");
+    assert!(seq >= 2, "the one that waited goes first");
+    store.append_soon(answered("third")).expect("queued");
+    store.close();
+    let (store, _) = place.open();
+    let last = store.answered(&id).expect("read").expect("answered");
+    assert_eq!(last.reply, "third");
+}
