@@ -53,10 +53,10 @@ impl FailedMails {
     pub(crate) fn failed(&self, message: [u8; 32], killed: bool) -> Tries {
         let mut inner = self.lock();
         if !inner.tries.contains_key(&message) {
-            if inner.order.len() >= REMEMBERED {
-                if let Some(oldest) = inner.order.pop_front() {
-                    inner.tries.remove(&oldest);
-                }
+            if inner.order.len() >= REMEMBERED
+                && let Some(oldest) = inner.order.pop_front()
+            {
+                inner.tries.remove(&oldest);
             }
             inner.order.push_back(message);
         }

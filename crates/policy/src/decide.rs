@@ -152,14 +152,15 @@ pub fn decide(evidence: &Evidence, tenant: &Tenant) -> Verdict {
 
     let mut action = opinion(&counted, score, tenant, &mut reasons);
     let malware = counted.iter().any(|hit| hit.category == Category::Malware);
-    if action > Action::Accept && !malware {
-        if let Some(entry) = tenant.allow.covers(&evidence.mail_from, &evidence.from) {
-            reasons.push(Reason::Allowed {
-                entry: entry.to_owned(),
-                lifted: action,
-            });
-            action = Action::Accept;
-        }
+    if action > Action::Accept
+        && !malware
+        && let Some(entry) = tenant.allow.covers(&evidence.mail_from, &evidence.from)
+    {
+        reasons.push(Reason::Allowed {
+            entry: entry.to_owned(),
+            lifted: action,
+        });
+        action = Action::Accept;
     }
     action = action.max(unseen(evidence, tenant, &mut reasons));
     action = failed(action, evidence, tenant, &mut reasons);
