@@ -52,6 +52,15 @@ fn fill(site: &Site) -> Result<Value> {
     site.daemon
         .cli(["quarantine", "delete", "--subject", "is deleted", "--yes"])?
         .ok();
+    for verdict in site
+        .daemon
+        .cli(["verdict", "list", "--json"])?
+        .ok()
+        .json()?
+    {
+        site.daemon
+            .answered(verdict["id"].as_str().expect("an id"))?;
+    }
     all_that_is_remembered(site)
 }
 

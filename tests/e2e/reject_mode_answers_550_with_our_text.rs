@@ -17,6 +17,8 @@ fn and_the_mail_is_nowhere_but_in_the_record() -> Result<()> {
     // Rules are not named to senders; the reference leads the operator to them.
     assert!(!reply.text.contains("eicar"), "{reply:?}");
     let id = reply.text.rsplit(' ').next().unwrap_or_default();
+    let answered = site.daemon.answered(id)?;
+    assert!(answered.contains("550"), "{answered}");
     let shown = site.daemon.cli(["verdict", "show", id])?.ok().text();
     assert!(
         shown.contains("eicar_test_file") && shown.contains("550"),

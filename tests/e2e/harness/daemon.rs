@@ -276,6 +276,17 @@ impl Daemon {
             .to_owned())
     }
 
+    /// Waits until it is on record what was answered to a mail: that is journalled after the answer, so
+    /// a sender may be faster. What was answered.
+    pub(crate) fn answered(&self, id: &str) -> Result<String> {
+        let what = format!("the answer to {id} is on record");
+        eventually(&what, || {
+            let shown = self.cli(["verdict", "show", id, "--json"]).ok()?;
+            let reply = shown.object().ok()?["reply"].as_str()?.to_owned();
+            Some(reply)
+        })
+    }
+
     /// The stored files of held mails.
     pub(crate) fn held_files(&self) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
