@@ -1,9 +1,10 @@
 //! What a scan prints.
 
 use super::{Scanned, is_failed, is_withheld, shown};
+use crate::serve::heaviest_rules;
 use crate::term::{self, Exit, Terminal};
 use anyhow::Result;
-use policy::{Coverage, Stage};
+use policy::Coverage;
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::Path;
@@ -83,20 +84,12 @@ impl<'t> Report<'t> {
             return Ok(self.terminal.json(&mail_line(path, scanned))?);
         }
         let Scanned { examined, verdict } = scanned;
-        let mut rules: Vec<(i64, &str)> = examined
-            .hits
-            .iter()
-            .filter(|hit| hit.stage == Stage::Live)
-            .map(|hit| (-hit.score, hit.rule.as_str()))
-            .collect();
-        rules.sort_unstable();
-        rules.dedup();
         self.rows.push(term::ScanRow {
             file: shown(path),
             action: verdict.action.to_string(),
             score: Some(verdict.score),
             category: verdict.category.map(|c| c.to_string()).unwrap_or_default(),
-            rules: rules.into_iter().map(|(_, rule)| rule.to_owned()).collect(),
+            rules: heaviest_rules(&examined.hits),
             ms: Some(millis(scanned)),
         });
         Ok(())

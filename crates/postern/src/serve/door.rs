@@ -76,6 +76,15 @@ impl milter::Filter for MilterDoor {
             message,
         } = transaction;
         let queue_id = envelope.queue_id().map(lossy);
+        let Some(_room) = self.daemon.room.take(message.len()).await else {
+            let queue_id = queue_id.as_deref().unwrap_or("-");
+            tracing::warn!(queue_id, "no room for the message in time: deferred");
+            return Decision {
+                edits: vec![],
+                reply: Reply::Tempfail,
+                ticket: None,
+            };
+        };
         let raw: Arc<[u8]> = match message.into_bytes().await {
             Ok(bytes) => bytes.into(),
             Err(error) => {

@@ -10,7 +10,10 @@ mod door;
 mod notify;
 pub(crate) mod options;
 pub(crate) mod release;
+mod room;
 mod signals;
+
+pub(crate) use admin::heaviest_rules;
 
 use crate::config::{Config, Listen};
 use anyhow::{Context, Result};
@@ -21,6 +24,7 @@ use door::MilterDoor;
 use filter::{Filter, RulesDir};
 use milter::Listener;
 use release::OwnConnections;
+use room::Room;
 use smtp::Target;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -38,6 +42,7 @@ pub(crate) struct Daemon {
     pub(crate) store: Store,
     filter: Filter,
     own: OwnConnections,
+    room: Room,
     target: Target,
     counters: Counters,
     rebuild: Mutex<RebuildStatus>,
@@ -137,6 +142,7 @@ async fn start(config: &Config, store: Store, listeners: &[Listener]) -> Result<
         store,
         filter,
         own: OwnConnections::default(),
+        room: Room::new(),
         target: options::target(config)?,
         counters: Counters::default(),
         rebuild: Mutex::default(),

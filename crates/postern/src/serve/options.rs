@@ -1,5 +1,6 @@
 //! From the configuration to the options of the parts.
 
+use super::room;
 use crate::config::{Config, Vendor};
 use anyhow::{Result, bail};
 use filter::worker::PoolOptions;
@@ -9,9 +10,9 @@ use rules::{LoadOptions, VendorOptions};
 use smtp::{Target, Timeouts};
 use std::time::Duration;
 
-/// How long a mail may wait for a worker. With the deadline of a worker (60 s) it stays below the 100 s
-/// that Postfix gives a proxy filter, and far below the 300 s of a milter.
-const MAX_WAIT: Duration = Duration::from_secs(30);
+/// How long a mail may wait for a worker. With the wait for room in memory (10 s) and the deadline of a worker
+/// (60 s) it stays below the 100 s that Postfix gives a proxy filter, and far below the 300 s of a milter.
+const MAX_WAIT: Duration = Duration::from_secs(20);
 /// Requests that may wait for each worker. At 5 ms a mail, sixty-four are a third of a second.
 const QUEUE_PER_WORKER: usize = 64;
 
@@ -89,7 +90,10 @@ pub(super) fn milter(config: &Config) -> ServerOptions {
         spill_directory: config.state_dir.clone(),
         drain_timeout: door.drain_timeout,
         // The filter's own deadlines come first; this one only catches what they do not.
-        message_deadline: MAX_WAIT + config.workers.deadline + Duration::from_secs(5),
+        message_deadline: room::MAX_WAIT
+            + MAX_WAIT
+            + config.workers.deadline
+            + Duration::from_secs(5),
         ..ServerOptions::default()
     }
 }

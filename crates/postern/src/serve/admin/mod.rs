@@ -6,6 +6,8 @@ mod upkeep;
 mod verdicts;
 mod view;
 
+pub(crate) use view::heaviest_rules;
+
 use super::Daemon;
 use axum::extract::connect_info::{ConnectInfo, Connected};
 use axum::extract::{FromRequest, Request, State};

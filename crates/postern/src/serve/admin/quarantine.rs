@@ -100,30 +100,23 @@ pub(super) async fn release(
     Body(request): Body<ReleaseRequest>,
 ) -> ApiResult<BatchResult> {
     let mut results = Vec::new();
-    for id in bounded(&request.ids)? {
-        let entries = match open_entries(&daemon.store, id).await {
-            Ok(entries) => entries,
-            Err(result) => {
-                results.push(result);
-                continue;
+    for named in named_entries(&daemon.store, &request.ids).await? {
+        results.push(match named {
+            Err(unknown) => unknown,
+            Ok(entry) if request.dry_run => would(&entry, entry.state == EntryState::Held),
+            Ok(entry) => {
+                let order = Order {
+                    by: peer.to_string(),
+                    why: request.why.clone(),
+                    rcpts: request.rcpts.clone(),
+                    force: request.force,
+                };
+                // In a task of its own: a client that goes away drops this handler, and a release that is
+                // cut between the final dot and its event would leave nobody knowing what became of it.
+                let releasing = release_one(Arc::clone(&daemon), entry, order);
+                tokio::spawn(releasing).await.map_err(ApiError::internal)?
             }
-        };
-        for entry in entries {
-            if request.dry_run {
-                results.push(would(&entry, matches!(entry.state, EntryState::Held)));
-                continue;
-            }
-            let order = Order {
-                by: peer.to_string(),
-                why: request.why.clone(),
-                rcpts: request.rcpts.clone(),
-                force: request.force,
-            };
-            // In a task of its own: a client that goes away drops this handler, and a release that is cut
-            // between the final dot and its event would leave nobody knowing what became of it.
-            let releasing = release_one(Arc::clone(&daemon), entry, order);
-            results.push(tokio::spawn(releasing).await.map_err(ApiError::internal)?);
-        }
+        });
     }
     Ok(Json(BatchResult { results }))
 }
@@ -134,38 +127,29 @@ pub(super) async fn delete(
     Body(request): Body<DeleteRequest>,
 ) -> ApiResult<BatchResult> {
     let mut results = Vec::new();
-    for id in bounded(&request.ids)? {
-        let entries = match open_entries(&daemon.store, id).await {
-            Ok(entries) => entries,
-            Err(result) => {
-                results.push(result);
-                continue;
+    for named in named_entries(&daemon.store, &request.ids).await? {
+        results.push(match named {
+            Err(unknown) => unknown,
+            Ok(entry) if request.dry_run => {
+                let deleted = matches!(entry.state, EntryState::Deleted { .. });
+                would(&entry, !deleted && entry.state != EntryState::Releasing)
             }
-        };
-        for entry in entries {
-            if request.dry_run {
-                let possible = !matches!(
-                    entry.state,
-                    EntryState::Deleted { .. } | EntryState::Releasing
-                );
-                results.push(would(&entry, possible));
-                continue;
-            }
-            let id = &entry.held.entry;
-            let why = request.why.as_deref();
-            let outcome = daemon.store.delete(id, &peer.to_string(), why).await;
-            results.push(match outcome {
-                Ok(()) => {
-                    let (queue_id, why) =
-                        (record_queue_id(&daemon.store, id), why.unwrap_or_default());
-                    tracing::info!(%id, queue_id, by = %peer, why, "deleted");
-                    item(id, true, "deleted", "deleted".to_owned())
-                }
-                Err(error) => item(id, false, view::state_name(&entry.state), error.to_string()),
-            });
-        }
+            Ok(entry) => delete_one(&daemon.store, &entry, peer, request.why.as_deref()).await,
+        });
     }
     Ok(Json(BatchResult { results }))
+}
+
+async fn delete_one(store: &Store, entry: &Entry, by: Peer, why: Option<&str>) -> ItemResult {
+    let id = &entry.held.entry;
+    match store.delete(id, &by.to_string(), why).await {
+        Ok(()) => {
+            let (queue_id, why) = (record_queue_id(store, id), why.unwrap_or_default());
+            tracing::info!(%id, queue_id, %by, why, "deleted");
+            item(id, true, "deleted", "deleted".to_owned())
+        }
+        Err(error) => item(id, false, view::state_name(&entry.state), error.to_string()),
+    }
 }
 
 async fn release_one(daemon: Arc<Daemon>, entry: Entry, order: Order) -> ItemResult {
@@ -222,24 +206,28 @@ fn would(entry: &Entry, possible: bool) -> ItemResult {
     item(&entry.held.entry, possible, state, message)
 }
 
-fn bounded(ids: &[String]) -> Result<&[String], ApiError> {
+/// The entries that a request names, each by itself or all of a mail, or why an id names none.
+async fn named_entries(
+    store: &Store,
+    ids: &[String],
+) -> Result<Vec<Result<Entry, ItemResult>>, ApiError> {
     if ids.len() > MAX_IDS {
         let text = format!("{} ids in one request; at most {MAX_IDS}", ids.len());
         return Err(ApiError::bad_request(text));
     }
-    Ok(ids)
-}
-
-/// The entries of an id of a request: the one, or all of a mail.
-async fn open_entries(store: &Store, id: &str) -> Result<Vec<Entry>, ItemResult> {
-    let (store, asked) = (store.clone(), id.to_owned());
-    blocking(move || entries_of(&store, &asked))
-        .await
-        .map_err(|error| ItemResult {
-            id: id.to_owned(),
-            message: error.body.error,
-            ..ItemResult::default()
-        })
+    let mut named = Vec::new();
+    for id in ids {
+        let (store, asked) = (store.clone(), id.clone());
+        match blocking(move || entries_of(&store, &asked)).await {
+            Ok(entries) => named.extend(entries.into_iter().map(Ok)),
+            Err(error) => named.push(Err(ItemResult {
+                id: id.clone(),
+                message: error.body.error,
+                ..ItemResult::default()
+            })),
+        }
+    }
+    Ok(named)
 }
 
 fn entries_of(store: &Store, id: &str) -> Result<Vec<Entry>, ApiError> {

@@ -92,7 +92,8 @@ fn strongest(record: &VerdictRecord) -> Option<&Verdict> {
         .max_by_key(|v| (v.action, v.score))
 }
 
-fn heaviest_rules(hits: &[Hit]) -> Vec<String> {
+/// Live rules that hit, each once, the one with the most points first.
+pub(crate) fn heaviest_rules(hits: &[Hit]) -> Vec<String> {
     let mut rules: Vec<(i64, &str)> = hits
         .iter()
         .filter(|hit| hit.stage == Stage::Live)
