@@ -3,7 +3,7 @@
 //! A decoder never sees a size that an attacker declared: output goes into a buffer that grows as bytes come,
 //! up to a cap, and one byte more is asked for to tell "exactly the cap" from "more than that".
 
-use std::io::{Cursor, Read};
+use std::io::{Cursor, ErrorKind, Read};
 
 use crate::budget::Budget;
 use crate::limits::Limits;
@@ -55,6 +55,8 @@ pub(crate) enum Stop {
     Damaged,
     /// [`Limits::file_bytes`].
     FileBytes,
+    /// The process may not have more memory: the content was not read to its end, and nothing is wrong with it.
+    Memory,
     /// [`Limits::ratio`].
     Ratio,
     /// [`Limits::total_bytes`].
@@ -179,6 +181,7 @@ fn read(source: impl Read, cap: Cap) -> Inflated {
     let stop = match result {
         _ if over => Some(cap.reason),
         Ok(_) => None,
+        Err(error) if error.kind() == ErrorKind::OutOfMemory => Some(Stop::Memory),
         Err(_) => Some(Stop::Damaged),
     };
     Inflated { bytes, stop }

@@ -84,6 +84,7 @@ impl<'w, 's> Opened<'w, 's> {
                 Coverage::OverLimit,
                 format!("file-bytes {}", limits.file_bytes),
             ),
+            Some(Stop::Memory) => (Coverage::OverLimit, "memory".to_owned()),
             Some(Stop::Ratio) => (Coverage::OverLimit, format!("ratio {}", limits.ratio)),
             Some(Stop::TotalBytes) => (
                 Coverage::OverLimit,
