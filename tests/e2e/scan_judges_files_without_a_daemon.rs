@@ -1,6 +1,6 @@
 //! `postern scan`: what newcomers run first, and what other programs read.
 
-use crate::harness::{clean, eicar_in_zip_in_zip, postern};
+use crate::harness::{clean, eicar_in_zip_in_zip, postern, postern_reading, workspace};
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -48,6 +48,17 @@ fn clean_mail_gives_status_0_and_nonsense_2() -> Result<()> {
     ])?
     .exits(2);
     assert!(run.text().contains("clean.eml"), "{}", run.text());
+    Ok(())
+}
+
+#[test]
+fn a_mail_can_come_from_standard_input() -> Result<()> {
+    let fixture = fs::File::open(workspace().join("fixtures/mail/eicar-zip-in-zip.eml"))?;
+    let run = postern_reading(["scan", "--json", "-"], fixture.into())?.exits(1);
+    let mails = run.json()?;
+    assert_eq!(mails.len(), 1);
+    assert_eq!(mails[0]["action"], "quarantine", "{mails:?}");
+    assert_eq!(mails[0]["file"], "-");
     Ok(())
 }
 

@@ -266,12 +266,14 @@ impl Store {
         }
     }
 
-    /// Writes a checkpoint. One is written every [`Options::checkpoint_events`] and on closing.
+    /// Writes a checkpoint of all that was appended before. One is written every
+    /// [`Options::checkpoint_events`] and on closing.
     ///
     /// # Errors
     ///
     /// The file cannot be written; the old one stays.
     pub fn checkpoint(&self) -> io::Result<()> {
+        self.settle();
         self.inner.projector.checkpoint()
     }
 

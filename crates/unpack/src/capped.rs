@@ -163,7 +163,9 @@ fn read_zip(method: u16, data: &[u8], cap: Cap) -> Inflated {
     let options = zip::read::ZipReadOptions::new()
         .override_compressed_size(data.len() as u64)
         .ignore_crc32(true);
-    match zip::read::read_zipfile_from_stream_with_options(&mut stream, options) {
+    #[expect(clippy::disallowed_methods, reason = "this is the capped reader")]
+    let file = zip::read::read_zipfile_from_stream_with_options(&mut stream, options);
+    match file {
         Ok(Some(file)) => read(file, cap),
         Ok(None) | Err(_) => UNSUPPORTED,
     }

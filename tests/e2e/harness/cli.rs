@@ -62,11 +62,16 @@ impl Run {
 
 /// Runs the program from the root of the workspace, without any environment of its own.
 pub(crate) fn postern<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Result<Run> {
+    postern_reading(args, Stdio::null())
+}
+
+/// The same with something to read.
+pub(crate) fn postern_reading<A: AsRef<OsStr>>(
+    args: impl IntoIterator<Item = A>,
+    input: Stdio,
+) -> Result<Run> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_postern"));
-    command
-        .args(args)
-        .current_dir(workspace())
-        .stdin(Stdio::null());
+    command.args(args).current_dir(workspace()).stdin(input);
     let output = command.output().with_context(|| format!("{command:?}"))?;
     Ok(Run {
         status: output.status.code(),

@@ -11,7 +11,7 @@ mod site;
 pub(crate) mod slow;
 mod smtp;
 
-pub(crate) use cli::{Run, postern, workspace};
+pub(crate) use cli::{Run, postern, postern_reading, workspace};
 pub(crate) use daemon::{Daemon, Setup};
 pub(crate) use mails::{
     base64_lines, clean, eicar, eicar_in_zip_in_zip, header_block, sha256, with_attachment, zip_of,

@@ -101,7 +101,7 @@ pub(crate) struct ScanArgs {
     /// Look into directories, and into those inside them
     #[arg(short, long)]
     pub recursive: bool,
-    /// Mails, one per file
+    /// Mails, one per file; - reads one from standard input
     #[arg(required = true, value_name = "FILE|DIR")]
     pub paths: Vec<PathBuf>,
 }

@@ -5,12 +5,15 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+/// Names standard input, as with other programs.
+const STANDARD_INPUT: &str = "-";
 /// Directories inside directories.
 const MAX_DEPTH: usize = 64;
 
 /// Something to scan, or the reason why it cannot be.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Input {
+    /// A file, or standard input if its path is `-`.
     File(PathBuf),
     Problem(PathBuf, String),
 }
@@ -20,6 +23,10 @@ pub(super) enum Input {
 pub(super) fn find(paths: &[PathBuf], recursive: bool) -> Vec<Input> {
     let mut inputs = Vec::new();
     for path in paths {
+        if path.as_os_str() == STANDARD_INPUT {
+            inputs.push(Input::File(path.clone()));
+            continue;
+        }
         match fs::metadata(path) {
             Ok(found) if found.is_file() => inputs.push(Input::File(path.clone())),
             Ok(found) if found.is_dir() && recursive => walk(path, 0, &mut inputs),
@@ -39,9 +46,14 @@ pub(super) fn find(paths: &[PathBuf], recursive: bool) -> Vec<Input> {
 /// Reads a message, and one octet more than may be if it is too long: the parser then says so.
 pub(super) fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
     let context = || path.display().to_string();
+    let source: Box<dyn Read> = if path.as_os_str() == STANDARD_INPUT {
+        Box::new(std::io::stdin().lock())
+    } else {
+        Box::new(fs::File::open(path).with_context(context)?)
+    };
     let mut bytes = Vec::new();
-    let file = fs::File::open(path).with_context(context)?;
-    file.take(max_bytes.saturating_add(1))
+    source
+        .take(max_bytes.saturating_add(1))
         .read_to_end(&mut bytes)
         .with_context(context)?;
     Ok(bytes)

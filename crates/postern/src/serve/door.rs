@@ -108,15 +108,16 @@ impl milter::Filter for MilterDoor {
     }
 
     async fn answered(&self, ticket: Option<Ticket>, answered: Answered) {
-        let Some(Ticket {
+        // Without a ticket there is no verdict: the mail was deferred unseen.
+        let Some(ticket) = ticket else {
+            return self.daemon.counters.answered("tempfail");
+        };
+        let Ticket {
             id,
             queue_id,
             answer,
             reply,
-        }) = ticket
-        else {
-            return;
-        };
+        } = ticket;
         let (counted, said) = match answered {
             Answered::Sent => (answer.as_str(), reply),
             Answered::Replaced(why) => {
