@@ -55,11 +55,17 @@ fn holder(pid: Option<u32>) -> String {
 /// Why an event is not in the journal. None of them is to be answered with a success.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
-    /// The journal could not be written or synced, now or before. It stays so until the store is
+    /// The journal could not be written or synced, now or before, for another reason than a full disk. It stays so until the store is
     /// opened anew, since after a failed sync nobody knows what the disk has.
     #[error("journal: {what}")]
     Failed {
         /// What went wrong first.
+        what: String,
+    },
+    /// The disk is full. The journal is as it was, and goes on when there is space again.
+    #[error("journal: {what}")]
+    NoSpace {
+        /// What the system said.
         what: String,
     },
     /// The event is too large.

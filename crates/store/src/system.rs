@@ -91,8 +91,13 @@ impl System {
     /// Makes a new file, readable by its owner alone.
     pub(crate) fn create(&self, dir: impl AsFd, name: &str) -> io::Result<File> {
         self.step(Step::Create)?;
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // Appending, so that a file that was cut back goes on at its end and not behind a hole.
+        let flags = OFlags::WRONLY
+            | OFlags::APPEND
+            | OFlags::CREATE
+            | OFlags::EXCL
+            | OFlags::NOFOLLOW
+            | OFlags::CLOEXEC;
         Ok(rustix::fs::openat(dir, name, flags, Mode::RUSR | Mode::WUSR)?.into())
     }
 

@@ -301,6 +301,27 @@ impl Queue {
     }
 }
 
+/// How far a write came.
+enum WriteError {
+    /// The file has at most a part of it, and nothing was said to be durable.
+    Unwritten(io::Error),
+    /// Nobody knows.
+    Unknown(io::Error),
+}
+
+impl From<io::Error> for WriteError {
+    fn from(error: io::Error) -> Self {
+        WriteError::Unknown(error)
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
 struct Writer {
     dir: OwnedFd,
     system: System,
@@ -324,7 +345,7 @@ impl Writer {
         let failed = self.durable.failed();
         let result = match failed {
             Some(what) => Err(AppendError::Failed { what }),
-            None => self.write(&group).map_err(|e| self.fail(&e)),
+            None => self.write(&group).map_err(|e| self.refuse(e)),
         };
         for (nth, request) in (0..).zip(group) {
             request.reply.send(result.clone().map(|first| first + nth));
@@ -332,11 +353,11 @@ impl Writer {
     }
 
     /// Writes and syncs a group; returns the sequence number of its first event.
-    fn write(&mut self, group: &[Request]) -> io::Result<u64> {
+    fn write(&mut self, group: &[Request]) -> Result<u64, WriteError> {
         let now = self.system.now();
         self.roll(time::day(now))?;
         let Some(open) = &mut self.open else {
-            return Err(io::Error::other("no segment"));
+            return Err(io::Error::other("no segment").into());
         };
         let first = self.seq + 1;
         let mut seq = self.seq;
@@ -346,7 +367,9 @@ impl Writer {
             seq += 1;
             chain = line::write(&mut lines, seq, now, &chain, &request.payload);
         }
-        self.system.write(&open.file, &lines)?;
+        self.system
+            .write(&open.file, &lines)
+            .map_err(WriteError::Unwritten)?;
         self.system.sync_data(&open.file)?;
         open.bytes += lines.len() as u64;
         self.seq = seq;
@@ -393,6 +416,28 @@ impl Writer {
         }
         drop(state);
         self.durable.bell.ring();
+    }
+
+    /// A full disk is no damage: the kernel has refused the bytes before it promised anything. If what did
+    /// arrive can be taken back, and that is synced, the journal is what it was, and goes on when there
+    /// is space again. After every other failure nobody knows what the disk has.
+    fn refuse(&mut self, error: WriteError) -> AppendError {
+        match error {
+            WriteError::Unwritten(error) if is_full(&error) && self.take_back().is_ok() => {
+                let what = format!("{error}; nothing was appended");
+                tracing::error!("journal: {what}");
+                AppendError::NoSpace { what }
+            }
+            WriteError::Unwritten(error) | WriteError::Unknown(error) => self.fail(&error),
+        }
+    }
+
+    fn take_back(&self) -> io::Result<()> {
+        let Some(open) = &self.open else {
+            return Ok(());
+        };
+        self.system.truncate(&open.file, open.bytes)?;
+        self.system.sync_data(&open.file)
     }
 
     fn fail(&mut self, error: &io::Error) -> AppendError {

@@ -14,11 +14,22 @@ struct Fault {
     steps: AtomicUsize,
     nth: usize,
     stays: bool,
+    error: i32,
 }
+
+/// A full disk.
+const ENOSPC: i32 = 28;
+/// A broken disk.
+const EIO: i32 = 5;
 
 impl Fault {
     fn new(nth: usize, stays: bool) -> Arc<Fault> {
+        Fault::of(ENOSPC, nth, stays)
+    }
+
+    fn of(error: i32, nth: usize, stays: bool) -> Arc<Fault> {
         Arc::new(Fault {
+            error,
             armed: AtomicBool::new(false),
             steps: AtomicUsize::new(0),
             nth,
@@ -34,7 +45,7 @@ impl Fault {
             }
             let step = fault.steps.fetch_add(1, Ordering::SeqCst);
             if step == fault.nth || (fault.stays && step > fault.nth) {
-                Err(io::Error::from_raw_os_error(28))
+                Err(io::Error::from_raw_os_error(fault.error))
             } else {
                 Ok(())
             }
@@ -104,9 +115,35 @@ fn a_hold_that_failed_can_be_tried_again() {
 }
 
 #[test]
+fn a_full_disk_refuses_events_and_the_journal_goes_on_when_there_is_space() {
+    let fault = Fault::of(ENOSPC, 0, false);
+    let place = Place::new();
+    let (store, _) = place.open_on(fault.system());
+    let before = verdict(&store, 0);
+    assert!(store.settle());
+    fault.arm();
+    let lost = store.new_id();
+    let event = Event::Verdict(Box::new(record(&lost, 9)));
+    let error = store.append_blocking(event).expect_err("no space");
+    assert!(matches!(error, AppendError::NoSpace { .. }), "{error}");
+    assert_eq!(store.status().failed, None);
+    let after = verdict(&store, 1);
+    assert_eq!(store.status().seq, 2);
+    store.close();
+    let (store, recovery) = place.open();
+    assert_eq!((recovery.torn, recovery.damaged), (None, Vec::new()));
+    for id in [before, after] {
+        assert!(store.verdict(&id).expect("read").is_some());
+    }
+    assert_eq!(store.verdict(&lost).expect("read"), None);
+    let verified = crate::verify(&place.var(), true, |_, _| {}).expect("whole");
+    assert_eq!((verified.first, verified.last), (1, 2));
+}
+
+#[test]
 fn after_a_failed_write_or_sync_the_journal_takes_nothing_until_the_next_start() {
-    for nth in 0..2 {
-        let fault = Fault::new(nth, false);
+    for (error, nth) in [(EIO, 0), (EIO, 1), (ENOSPC, 1)] {
+        let fault = Fault::of(error, nth, false);
         let place = Place::new();
         let (store, _) = place.open_on(fault.system());
         let kept: Vec<_> = (0..3).map(|n| verdict(&store, n)).collect();
