@@ -162,3 +162,31 @@ fn a_policy_comes_into_force_by_signal() -> Result<()> {
     assert_eq!(explained["equal"], true, "{explained}");
     Ok(())
 }
+
+#[test]
+fn a_refused_configuration_leaves_the_old_policy_and_status_says_so() -> Result<()> {
+    let site = Site::start(Setup::default().rule("mail/pills.yar", GOOD))?;
+    let before = site.daemon.status()?["policy"]["digest"].clone();
+    let problems =
+        || -> Option<String> { Some(site.daemon.status().ok()?["problems"].to_string()) };
+
+    let config = fs::read_to_string(site.daemon.config())?;
+    fs::write(
+        site.daemon.config(),
+        format!("policy.quarantin = 200\n{config}"),
+    )?;
+    site.daemon.signal(Signal::HUP)?;
+    eventually("status shows the mistake", || {
+        problems().filter(|text| text.contains("quarantin"))
+    })?;
+    assert_eq!(site.daemon.status()?["policy"]["digest"], before);
+    assert_eq!(site.send(&clean("pills, held"))?.code, 250);
+    assert_eq!(site.daemon.entry("pills, held")?["state"], "held");
+
+    fs::write(site.daemon.config(), config)?;
+    site.daemon.signal(Signal::HUP)?;
+    eventually("the mistake is forgotten", || {
+        problems().filter(|text| !text.contains("quarantin"))
+    })?;
+    Ok(())
+}
