@@ -379,7 +379,7 @@ impl Writer {
     }
 
     /// Begins a new segment if there is none, the day is over, or the segment is full.
-    fn roll(&mut self, day: String) -> io::Result<()> {
+    fn roll(&mut self, day: String) -> Result<(), WriteError> {
         if let Some(open) = &self.open {
             let fresh = open.name.day() >= day.as_str() && open.bytes < self.segment_bytes;
             if fresh || open.bytes == 0 {
@@ -388,7 +388,10 @@ impl Writer {
         }
         let last = self.durable.state().extents.last().map(|e| e.name.clone());
         let name = SegmentName::next(last.as_ref(), day);
-        let file = self.system.create(&self.dir, &name.to_string())?;
+        let file = self
+            .system
+            .create(&self.dir, &name.to_string())
+            .map_err(WriteError::Unwritten)?;
         // The name must be durable before the first event is acknowledged.
         self.system.sync_dir(&self.dir)?;
         self.open = Some(Open {
