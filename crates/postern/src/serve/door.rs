@@ -141,38 +141,58 @@ fn decision(
     headers: &[Header],
     add_headers: bool,
 ) -> Decision<Option<Ticket>> {
-    let disposition = &outcome.disposition;
-    let (reply, said) = match disposition.answer {
+    let edits = edits(&outcome, envelope, headers, add_headers);
+    let answer = match &edits {
+        Some(_) => outcome.disposition.answer,
+        // Delivering without the edit would hand the mail to somebody whose copy is held.
+        None => {
+            let queue_id = envelope.queue_id().map_or_else(|| "-".to_owned(), lossy);
+            tracing::error!(id = %outcome.id, queue_id, "a recipient cannot be taken off: deferred");
+            Answer::Tempfail
+        }
+    };
+    let (reply, said) = match answer {
         Answer::Accept => (Reply::Accept, "accept".to_owned()),
         Answer::Discard => (Reply::Discard, "discard".to_owned()),
         Answer::Reject => refused(550, "5.7.1", &outcome.text, Reply::Reject, "reject"),
         Answer::Tempfail => refused(451, "4.7.1", &outcome.text, Reply::Tempfail, "tempfail"),
     };
-    let mut edits = Vec::new();
-    if disposition.answer == Answer::Accept {
-        edits.extend(removed_recipients(&outcome, envelope));
-        edits.extend(forged_headers(headers));
-        let shown = disposition
-            .shown
-            .and_then(|index| outcome.groups.get(index));
-        if let Some((_, verdict)) = shown.filter(|_| add_headers) {
-            edits.extend(own_headers(&outcome.id, verdict));
-        }
-    }
     // A tempfail without verdicts leaves no record, so there is nothing to say it was answered.
     let recorded = !outcome.groups.is_empty();
     let queue_id = envelope.queue_id().map_or_else(|| "-".to_owned(), lossy);
     let ticket = Ticket {
         id: outcome.id,
         queue_id,
-        answer: disposition.answer,
+        answer,
         reply: said,
     };
     Decision {
-        edits,
+        edits: edits.unwrap_or_default(),
         reply,
         ticket: recorded.then_some(ticket),
     }
+}
+
+/// What is changed on a mail that is delivered; nothing if a change that must be made cannot be expressed.
+fn edits(
+    outcome: &Outcome,
+    envelope: &Envelope,
+    headers: &[Header],
+    add_headers: bool,
+) -> Option<Vec<Edit>> {
+    let disposition = &outcome.disposition;
+    if disposition.answer != Answer::Accept {
+        return Some(Vec::new());
+    }
+    let mut edits = removed_recipients(outcome, envelope)?;
+    edits.extend(forged_headers(headers));
+    let shown = disposition
+        .shown
+        .and_then(|index| outcome.groups.get(index));
+    if let Some((_, verdict)) = shown.filter(|_| add_headers) {
+        edits.extend(own_headers(&outcome.id, verdict));
+    }
+    Some(edits)
 }
 
 fn refused(code: u16, status: &str, text: &str, plain: Reply, word: &str) -> (Reply, String) {
@@ -190,7 +210,7 @@ fn refusal(code: u16, status: &str, text: &str) -> Reply {
 }
 
 /// Takes the recipients off the mail whose copies are held or refused.
-fn removed_recipients(outcome: &Outcome, envelope: &Envelope) -> Vec<Edit> {
+fn removed_recipients(outcome: &Outcome, envelope: &Envelope) -> Option<Vec<Edit>> {
     let removed: std::collections::HashSet<&str> = outcome
         .disposition
         .remove
@@ -202,8 +222,7 @@ fn removed_recipients(outcome: &Outcome, envelope: &Envelope) -> Vec<Edit> {
         .recipients
         .iter()
         .filter(|path| removed.contains(lossy(&path.address).as_str()))
-        .filter_map(|path| Address::new(&path.address).ok())
-        .map(Edit::DeleteRecipient)
+        .map(|path| Some(Edit::DeleteRecipient(Address::new(&path.address).ok()?)))
         .collect()
 }
 
@@ -281,14 +300,26 @@ fn envelope(envelope: &Envelope) -> MailEnvelope {
     }
 }
 
-/// Addresses are UTF-8 (RFC 6531) or ASCII; others could not be journalled and released as they are.
+/// Refuses an address that could not be handled later: one that is neither ASCII nor UTF-8 (RFC 6531) could not
+/// be journalled and released as it is, one that the milter protocol has no words for could not be taken off
+/// a mail.
 fn text(path: &Path) -> Result<(), Reply> {
-    match std::str::from_utf8(&path.address) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(refusal(553, "5.6.7", "Address is neither ASCII nor UTF-8")),
+    if std::str::from_utf8(&path.address).is_err() {
+        return Err(refusal(553, "5.6.7", "Address is neither ASCII nor UTF-8"));
     }
+    if Address::new(&path.address).is_err() {
+        return Err(refusal(
+            553,
+            "5.1.3",
+            "Address contains angle brackets or controls",
+        ));
+    }
+    Ok(())
 }
 
 fn lossy(bytes: impl AsRef<[u8]>) -> String {
     String::from_utf8_lossy(bytes.as_ref()).into_owned()
 }
+
+#[cfg(test)]
+mod tests;

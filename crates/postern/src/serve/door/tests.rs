@@ -1,0 +1,98 @@
+use super::*;
+use filter::Disposition;
+use policy::Action;
+
+fn verdict(action: Action) -> Verdict {
+    Verdict {
+        action,
+        score: 0,
+        category: None,
+        reasons: Vec::new(),
+        tenant: "t".to_owned(),
+    }
+}
+
+/// One recipient gets the mail, the copy of the other is held.
+fn outcome(gets_it: &str, held: &str) -> Outcome {
+    Outcome {
+        id: "0".repeat(26).parse().expect("an id"),
+        disposition: Disposition {
+            answer: Answer::Accept,
+            hold: vec![1],
+            remove: vec![1],
+            shown: Some(0),
+        },
+        groups: vec![
+            (vec![gets_it.to_owned()], verdict(Action::Accept)),
+            (vec![held.to_owned()], verdict(Action::Quarantine)),
+        ],
+        text: "text".to_owned(),
+    }
+}
+
+fn to(rcpts: &[&str]) -> Envelope {
+    Envelope {
+        recipients: rcpts.iter().map(|rcpt| Path::new(*rcpt)).collect(),
+        ..Envelope::default()
+    }
+}
+
+#[test]
+fn a_recipient_whose_copy_is_held_is_taken_off_the_mail() {
+    let (gets_it, held) = ("a@one.example", "b@two.example");
+    let decision = decision(outcome(gets_it, held), &to(&[gets_it, held]), &[], false);
+    assert_eq!(decision.reply, Reply::Accept);
+    let address = Address::new(held).expect("an address");
+    assert_eq!(decision.edits, [Edit::DeleteRecipient(address)]);
+}
+
+#[test]
+fn a_mail_is_deferred_if_a_recipient_cannot_be_taken_off() {
+    let (gets_it, held) = ("a@one.example", "\"<b\"@two.example");
+    let decision = decision(outcome(gets_it, held), &to(&[gets_it, held]), &[], true);
+    assert!(
+        matches!(decision.reply, Reply::Custom(_)),
+        "{:?}",
+        decision.reply
+    );
+    assert!(decision.edits.is_empty());
+    let ticket = decision.ticket.expect("a verdict was recorded");
+    assert!(ticket.reply.starts_with("tempfail"), "{}", ticket.reply);
+}
+
+#[test]
+fn an_address_that_could_not_be_handled_later_is_refused_at_once() {
+    assert!(text(&Path::new("a@one.example")).is_ok());
+    assert!(text(&Path::new("\"a b\"@one.example")).is_ok());
+    assert!(text(&Path::new("ü@one.example")).is_ok());
+    assert!(text(&Path::new("")).is_ok(), "the null sender");
+    assert!(text(&Path::new("\"<b\"@two.example")).is_err());
+    assert!(text(&Path::new(b"\xff@two.example".to_vec())).is_err());
+}
+
+#[test]
+fn every_forged_header_field_of_ours_is_removed_and_no_other() {
+    let header = |name: &str| Header {
+        name: name.as_bytes().to_vec(),
+        value: b" x".to_vec(),
+    };
+    let headers = [
+        header("X-Postern-Id"),
+        header("Subject"),
+        header("x-postern-ID"),
+        header("X-Posternish"),
+        header("X-POSTERN-Anything"),
+    ];
+    let removed: Vec<u32> = forged_headers(&headers)
+        .iter()
+        .map(|edit| match edit {
+            Edit::ChangeHeader {
+                occurrence,
+                value: None,
+                ..
+            } => *occurrence,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(removed, [1, 2, 1]);
+}
