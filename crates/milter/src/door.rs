@@ -1,6 +1,5 @@
 //! One connection: reads commands, asks the filter, writes answers.
 
-use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -8,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use intake::{Message, Spill, caught};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +17,6 @@ use crate::envelope::{Envelope, Transaction, shown_queue_id};
 use crate::filter::{Answered, Decision, Filter, Limit, Reply};
 use crate::frame::{Frame, FrameError};
 use crate::incoming::Incoming;
-use crate::message::{Message, Spill};
 use crate::options::ServerOptions;
 use crate::response::Response;
 use crate::session::{Phase, Question, Session, Step, Violation};
@@ -352,20 +351,6 @@ impl<F: Filter> Door<F> {
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
             .map_err(End::Write)
     }
-}
-
-/// The future's output, or `None` if it panicked.
-async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    // After a panic the future is not polled again, only dropped.
-    std::future::poll_fn(|context| {
-        let poll = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
-        match poll {
-            Ok(poll) => poll.map(Some),
-            Err(_) => std::task::Poll::Ready(None),
-        }
-    })
-    .await
 }
 
 impl From<FrameError> for End {

@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::message::Message;
 use crate::protocol::MacroStage;
+use intake::Message;
 
 /// Where the SMTP client connected from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::Path as FilePath;
 
 use bytes::{Bytes, BytesMut};
+use intake::Stream;
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::command::{Command, CommandError, Offer};
@@ -16,7 +17,7 @@ use crate::frame::{FRAME_BYTES, FrameError};
 use crate::negotiation::Agreement;
 use crate::protocol::{Actions, Events, MacroStage};
 use crate::response::Response;
-use crate::stream::{FramedStream, Stream};
+use crate::stream::FramedStream;
 
 pub use mail::{Client, Mail};
 

@@ -4,14 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use intake::{Listener, Stream};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::door::Door;
 use crate::filter::Filter;
-use crate::listener::Listener;
 use crate::options::ServerOptions;
-use crate::stream::{FramedStream, Stream};
+use crate::stream::FramedStream;
 
 /// The wait after a failed accept. Mostly the process is out of file descriptors, and at once
 /// would only mean the same failure again.
@@ -42,7 +42,10 @@ pub async fn serve<F: Filter>(
             () = shutdown.cancelled() => break,
             Some(ended) = server.connections.join_next() => log_panic(ended),
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => server.open(stream, peer),
+                Ok((stream, peer)) => {
+                    let peer = peer.map_or_else(|| "unix".to_owned(), |peer| peer.to_string());
+                    server.open(stream, peer);
+                }
                 Err(error) => server.pause(&error).await,
             },
         }

@@ -37,7 +37,10 @@ mod client;
 mod content;
 mod dial;
 mod error;
+pub mod relay;
 mod reply;
+pub mod server;
+mod service;
 mod target;
 pub mod testing;
 mod wire;
@@ -47,5 +50,8 @@ pub use client::{Client, Delivery, Outcome, Recipient};
 pub use content::{BareLineEnds, MessageError};
 pub use error::{Error, ErrorKind, ProtocolProblem, Stage};
 pub use reply::{EnhancedCode, Reply};
+pub use service::{
+    Forwarded, MailCommand, Offer, Parameter, Peer, RcptCommand, Service, Session, Tls, Waiting,
+};
 pub use target::{Target, TargetError, Timeouts};
 pub use wire::Stream;

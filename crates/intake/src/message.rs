@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A message as it was received. Small ones are in memory, large ones in a file without a name,
-/// so that many open transactions cost little memory; see
-/// [`ServerOptions::spill_bytes`](crate::ServerOptions::spill_bytes).
+/// so that many open transactions cost little memory.
 #[derive(Debug)]
 pub struct Message {
     spilled: Option<Spilled>,
@@ -22,7 +21,9 @@ struct Spilled {
 }
 
 impl Message {
-    pub(crate) fn new(spill: Option<Spill>, tail: Vec<u8>) -> Self {
+    /// The beginning in a file, the rest in memory.
+    #[must_use]
+    pub fn new(spill: Option<Spill>, tail: Vec<u8>) -> Self {
         let spilled = spill.map(|spill| Spilled {
             file: spill.file,
             length: spill.length,
@@ -88,20 +89,26 @@ impl Spilled {
 
 /// The beginning of a message that is still being received, in a file without a name.
 #[derive(Debug)]
-pub(crate) struct Spill {
+pub struct Spill {
     file: File,
     length: u64,
 }
 
 impl Spill {
     /// An empty file in `directory`, readable by nobody else and gone with the process.
-    pub(crate) async fn create(directory: PathBuf) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// The file cannot be made.
+    pub async fn create(directory: PathBuf) -> io::Result<Self> {
         let file = blocking(move || unnamed_file(&directory)).await?;
         Ok(Self { file, length: 0 })
     }
 
-    /// Appends `bytes`. After an error the spill is of no use any more.
-    pub(crate) async fn append(self, bytes: Vec<u8>) -> io::Result<Self> {
+    /// Appends `bytes`.
+    ///
+    /// # Errors
+    /// The bytes cannot be written. The spill is then gone.
+    pub async fn append(self, bytes: Vec<u8>) -> io::Result<Self> {
         let Self { mut file, length } = self;
         let added = bytes.len() as u64;
         let file = blocking(move || file.write_all(&bytes).map(|()| file)).await?;
@@ -112,13 +119,75 @@ impl Spill {
     }
 }
 
+/// A message that is being received: bytes in, a [`Message`] out.
+///
+/// It never holds more than its bound in memory, plus what one call of [`Spool::write`] brings.
+#[derive(Debug)]
+pub struct Spool {
+    memory: usize,
+    directory: PathBuf,
+    spill: Option<Spill>,
+    tail: Vec<u8>,
+    failed: Option<io::Error>,
+}
+
+impl Spool {
+    /// An empty one, with at most `memory` bytes in memory and the rest in a file in `directory`.
+    #[must_use]
+    pub fn new(memory: usize, directory: PathBuf) -> Self {
+        Self {
+            memory,
+            directory,
+            spill: None,
+            tail: Vec::new(),
+            failed: None,
+        }
+    }
+
+    /// Appends `bytes`. A failure shows in [`Spool::finish`]; until then whatever comes is dropped, so
+    /// that a peer can be heard to its end and then be told.
+    pub async fn write(&mut self, bytes: &[u8]) {
+        if self.failed.is_some() {
+            return;
+        }
+        self.tail.extend_from_slice(bytes);
+        if self.tail.len() <= self.memory {
+            return;
+        }
+        let excess = std::mem::take(&mut self.tail);
+        let spill = match self.spill.take() {
+            Some(spill) => Ok(spill),
+            None => Spill::create(self.directory.clone()).await,
+        };
+        let spilled = match spill {
+            Ok(spill) => spill.append(excess).await,
+            error => error,
+        };
+        match spilled {
+            Ok(spill) => self.spill = Some(spill),
+            Err(error) => self.failed = Some(error),
+        }
+    }
+
+    /// All that was written.
+    ///
+    /// # Errors
+    /// A part of it could not be kept.
+    pub fn finish(self) -> io::Result<Message> {
+        match self.failed {
+            Some(error) => Err(error),
+            None => Ok(Message::new(self.spill, self.tail)),
+        }
+    }
+}
+
 fn unnamed_file(directory: &Path) -> io::Result<File> {
     /// Names that a crashed process with the same id may have left are stepped over.
     const ATTEMPTS: usize = 1000;
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     for _ in 0..ATTEMPTS {
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let path = directory.join(format!("milter-{}-{number}.spill", std::process::id()));
+        let path = directory.join(format!("incoming-{}-{number}.spill", std::process::id()));
         let created = OpenOptions::new()
             .read(true)
             .write(true)
@@ -141,4 +210,45 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(io::Error::other)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_message_above_the_bound_goes_to_a_file_and_comes_back_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        for (lengths, spilled) in [
+            (vec![4, 4], false),
+            (vec![5, 4], true),
+            (vec![100, 3, 9, 1], true),
+        ] {
+            let mut spool = Spool::new(8, directory.path().to_owned());
+            let mut expected = Vec::new();
+            for (at, length) in lengths.into_iter().enumerate() {
+                let bytes = vec![b'a' + at as u8; length];
+                spool.write(&bytes).await;
+                assert!(spool.tail.len() <= 8);
+                expected.extend(bytes);
+            }
+            let message = spool.finish().unwrap();
+            assert_eq!(message.is_spilled(), spilled);
+            assert_eq!(message.len(), expected.len() as u64);
+            assert_eq!(message.into_bytes().await.unwrap(), expected);
+        }
+        assert_eq!(
+            std::fs::read_dir(directory.path()).unwrap().count(),
+            0,
+            "files have no name"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_message_that_cannot_be_kept_is_an_error_at_its_end() {
+        let mut spool = Spool::new(1, PathBuf::from("/nonexistent"));
+        spool.write(b"abc").await;
+        spool.write(b"def").await;
+        assert!(spool.finish().is_err());
+    }
 }

@@ -1,4 +1,4 @@
-//! Where MTAs connect to.
+//! Where clients connect to.
 
 use std::fmt;
 use std::io;
@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, UnixListener};
 
 use crate::stream::Stream;
 
-/// An open socket that waits for MTAs.
+/// An open socket that waits for clients.
 #[derive(Debug)]
 pub enum Listener {
     /// On an internet address.
@@ -35,7 +35,7 @@ impl Listener {
         TcpListener::bind(address).await.map(Self::Tcp)
     }
 
-    /// Listens on a path with these permissions. The MTA needs to write to it: `0o660` and a
+    /// Listens on a path with these permissions. A client needs to write to it: `0o660` and a
     /// common group, or a directory that only both may enter.
     ///
     /// A socket that nobody listens on any more is replaced.
@@ -60,15 +60,19 @@ impl Listener {
         }
     }
 
-    pub(crate) async fn accept(&self) -> io::Result<(Stream, String)> {
+    /// The next client, and where it comes from; a unix socket does not tell.
+    ///
+    /// # Errors
+    /// Those of the system; mostly the process is out of file descriptors.
+    pub async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
-                Ok((Stream::Tcp(stream), address.to_string()))
+                Ok((Stream::Tcp(stream), Some(address)))
             }
             Self::Unix(socket) => {
                 let (stream, _) = socket.listener.accept().await?;
-                Ok((Stream::Unix(stream), "unix".to_owned()))
+                Ok((Stream::Unix(stream), None))
             }
         }
     }
