@@ -17,6 +17,7 @@ use crate::envelope::{Envelope, Transaction, shown_queue_id};
 use crate::filter::{Answered, Decision, Filter, Limit, Reply};
 use crate::frame::{Frame, FrameError};
 use crate::incoming::Incoming;
+use crate::negotiation::NegotiationError;
 use crate::options::ServerOptions;
 use crate::response::Response;
 use crate::session::{Phase, Question, Session, Step, Violation};
@@ -102,6 +103,7 @@ impl<F: Filter> Door<F> {
             match end {
                 End::Violation(Violation::Negotiation(error)) => {
                     tracing::error!(%peer, %error, "no agreement with the MTA; closing");
+                    self.tell_not_agreed(&error);
                 }
                 End::Violation(error) => {
                     tracing::warn!(%peer, queue_id, %error, "closing the connection");
@@ -110,6 +112,15 @@ impl<F: Filter> Door<F> {
             }
         }
         let _ = self.stream.shutdown().await;
+    }
+
+    fn tell_not_agreed(&self, error: &NegotiationError) {
+        let told = catch_unwind(AssertUnwindSafe(|| {
+            self.filter.not_agreed(&self.peer, error);
+        }));
+        if told.is_err() {
+            tracing::error!(peer = %self.peer, "the filter panicked");
+        }
     }
 
     async fn serve(&mut self) -> Result<(), End> {

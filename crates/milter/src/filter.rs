@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use crate::envelope::{Connection, Envelope, Path, Transaction};
+use crate::negotiation::NegotiationError;
 use crate::protocol::Actions;
 use crate::text::{Address, HeaderName, HeaderValue, Parameters, Reason, ReplyText};
 
@@ -58,6 +59,14 @@ pub trait Filter: Send + Sync + 'static {
     fn over_limit(&self, _envelope: &Envelope, limit: Limit) -> Reply {
         limit.reply()
     }
+
+    /// An MTA made an offer that cannot be taken: it does not grant what
+    /// [`ServerOptions::needed`](crate::ServerOptions::needed) says, or is too old. Its connection
+    /// is closed behind this, so none of its mail passes until somebody changes a setting; that is
+    /// why the program should show it. `peer` is its address and port, or `unix`.
+    ///
+    /// Who makes no offer at all is no MTA but a scan of ports, and is not told here.
+    fn not_agreed(&self, _peer: &str, _error: &NegotiationError) {}
 }
 
 /// The answer to one command or message.

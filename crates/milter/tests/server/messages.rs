@@ -1,10 +1,10 @@
 //! What the filter gets to see.
 
 use bytes::Bytes;
-use milter::mta::{Client, Mail, Mta};
+use milter::mta::{Client, Mail, Mta, MtaError};
 use milter::{
-    Actions, Answered, Command, Events, Limit, Listener, Offer, Path, Peer, Reply, Response,
-    ServerOptions, serve,
+    Actions, Answered, Command, Events, Limit, Listener, NegotiationError, Offer, Path, Peer,
+    Reply, Response, ServerOptions, serve,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -123,19 +123,30 @@ fn the_negotiation_takes_a_subset_of_the_offer_and_names_every_macro_stage() {
 }
 
 #[test]
-fn an_mta_without_a_needed_action_is_refused() {
+fn an_mta_whose_offer_cannot_be_taken_is_refused_and_the_filter_hears_why() {
     run(async {
         let options = ServerOptions {
             needed: Actions::QUARANTINE | Actions::ADD_HEADERS,
             ..ServerOptions::default()
         };
-        let server = Server::start(options, accept()).await;
-        let mut mta = Mta::tcp(server.address).await.unwrap();
-        let offer = Offer {
+        let mut server = Server::start(options, accept()).await;
+        let poor = Offer {
             actions: Actions::ADD_HEADERS,
             ..Offer::POSTFIX
         };
-        assert!(mta.negotiate(offer).await.is_err());
+        let old = Offer {
+            version: 1,
+            ..Offer::POSTFIX
+        };
+        let missing = NegotiationError::Actions {
+            missing: Actions::QUARANTINE,
+            offered: Actions::ADD_HEADERS,
+        };
+        for (offer, error) in [(poor, missing), (old, NegotiationError::Version(1))] {
+            let mut mta = Mta::tcp(server.address).await.unwrap();
+            assert!(matches!(mta.negotiate(offer).await, Err(MtaError::Closed)));
+            assert_eq!(server.event().await, Event::NotAgreed(error));
+        }
         server.assert_serves().await;
     });
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use milter::mta::{Client, Mail, Mta, Outcome};
 use milter::{
-    Answered, Connection, Decision, Edit, Envelope, Filter, Header, Limit, Listener, Offer, Path,
-    Reply, Response, ServerOptions, Transaction, serve,
+    Answered, Connection, Decision, Edit, Envelope, Filter, Header, Limit, Listener,
+    NegotiationError, Offer, Path, Reply, Response, ServerOptions, Transaction, serve,
 };
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -23,6 +23,7 @@ pub(crate) enum Event {
     Answered(u64, Answered),
     Dropped,
     Message(Box<Seen>),
+    NotAgreed(NegotiationError),
     OverLimit(Limit),
 }
 
@@ -142,6 +143,11 @@ impl Filter for Scripted {
     fn over_limit(&self, _: &Envelope, limit: Limit) -> Reply {
         self.record(Event::OverLimit(limit));
         limit.reply()
+    }
+
+    fn not_agreed(&self, peer: &str, error: &NegotiationError) {
+        assert!(peer.starts_with("127.0.0.1:"), "{peer}");
+        self.record(Event::NotAgreed(*error));
     }
 }
 
