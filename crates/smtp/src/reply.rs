@@ -15,6 +15,9 @@ const MAX_REPLY: usize = 64 * 1024;
 const MAX_QUEUE_ID: usize = 64;
 /// How much of a line that is not a reply is shown, in bytes.
 const SHOWN: usize = 80;
+/// Longest text of a line that is sent, in bytes: the 512 of RFC 5321 (4.5.3.1.5) without the code, the
+/// character after it, and the line end.
+const MAX_SENT: usize = 512 - "250-".len() - "\r\n".len();
 
 /// What a server answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +32,51 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// A reply of our own: a code, an enhanced status code such as `5.7.1` or nothing, and a text, whose lines
+    /// each get the enhanced code (RFC 2034, section 4). Other than printable ASCII is written `\xNN`.
+    #[must_use]
+    pub fn new(code: u16, enhanced: &str, text: &str) -> Self {
+        let space = if enhanced.is_empty() { "" } else { " " };
+        let lines = text
+            .split('\n')
+            .map(|line| printable(format!("{enhanced}{space}{line}").as_bytes()))
+            .collect();
+        Self {
+            code,
+            enhanced: enhanced_code(code, enhanced),
+            lines,
+        }
+    }
+
+    /// Appends the reply as a server sends it, with a CRLF after each line and with no line over 512
+    /// bytes: a longer one goes on in the next. Nothing in `lines` can end the reply or begin another one.
+    pub fn write_to(&self, wire: &mut Vec<u8>) {
+        let shown: Vec<String> = self
+            .lines
+            .iter()
+            .map(|line| printable(line.as_bytes()))
+            .collect();
+        let mut pieces = shown.iter().flat_map(|line| {
+            // An empty line has no pieces of its own.
+            let empty: &[u8] = b"";
+            let once = line.is_empty().then_some(empty);
+            once.into_iter().chain(line.as_bytes().chunks(MAX_SENT))
+        });
+        // A reply without any line has a text all the same: none.
+        let mut piece = pieces.next().unwrap_or_default();
+        loop {
+            let next = pieces.next();
+            let mark = if next.is_some() { '-' } else { ' ' };
+            wire.extend_from_slice(format!("{}{mark}", self.code).as_bytes());
+            wire.extend_from_slice(piece);
+            wire.extend_from_slice(b"\r\n");
+            match next {
+                Some(next) => piece = next,
+                None => return,
+            }
+        }
+    }
+
     /// 2yz: done.
     #[must_use]
     pub fn is_positive(&self) -> bool {
@@ -244,6 +292,40 @@ mod tests {
         }
     }
 
+    fn wire(reply: &Reply) -> String {
+        let mut wire = Vec::new();
+        reply.write_to(&mut wire);
+        String::from_utf8(wire).unwrap()
+    }
+
+    #[test]
+    fn our_own_replies_are_written_line_by_line_each_with_its_enhanced_code() {
+        let reply = Reply::new(550, "5.7.1", "no relaying\nask \x1b[2Jpostmaster\r");
+        assert_eq!(
+            wire(&reply),
+            "550-5.7.1 no relaying\r\n550 5.7.1 ask \\x1b[2Jpostmaster\\x0d\r\n"
+        );
+        assert_eq!(reply.enhanced.unwrap().to_string(), "5.7.1");
+        assert_eq!(
+            wire(&Reply::new(220, "", "mx.example")),
+            "220 mx.example\r\n"
+        );
+        let mut none = Reply::new(250, "", "");
+        assert_eq!(wire(&none), "250 \r\n");
+        none.lines.clear();
+        assert_eq!(wire(&none), "250 \r\n");
+    }
+
+    #[test]
+    fn a_long_line_goes_on_in_the_next_one() {
+        for (length, lines) in [(505, 1), (506, 1), (507, 2), (1012, 2), (1013, 3)] {
+            let wire = wire(&Reply::new(550, "", &"x".repeat(length)));
+            assert_eq!(wire.lines().count(), lines, "{length}");
+            assert!(wire.split_inclusive('\n').all(|line| line.len() <= 512));
+            assert_eq!(wire.matches('x').count(), length);
+        }
+    }
+
     #[test]
     fn an_enhanced_code_must_fit_the_reply_code() {
         for line in [
@@ -355,6 +437,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_written_is_read_as_the_same_reply(
+            code in 200u16..600,
+            lines in proptest::collection::vec("\\PC{0,100}|[\\x00-\\x7f]{0,100}", 1..5),
+        ) {
+            let reply = Reply { code, enhanced: None, lines };
+            let read = parse(wire(&reply).as_bytes()).unwrap().unwrap();
+            let shown: Vec<String> = reply.lines.iter().map(|line| printable(line.as_bytes())).collect();
+            prop_assert_eq!(read.code, code);
+            prop_assert_eq!(read.lines.concat(), shown.concat());
+        }
+
         #[test]
         fn no_bytes_whatever_break_the_parser(bytes in proptest::collection::vec(any::<u8>(), 0..400), code in 100u16..600) {
             let _ = parse(&bytes);
