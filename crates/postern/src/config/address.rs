@@ -108,6 +108,25 @@ pub(super) fn is_host_name(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(label) && !text.rsplit('.').next().is_some_and(numeric)
 }
 
+/// Whether a text is a dot-atom (RFC 5322, section 3.2.3) of at most 253 octets: words of letters, digits
+/// and some signs, with single dots between them.
+pub(super) fn is_dot_atom(text: &str) -> bool {
+    let atext = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b);
+    let word = |word: &str| !word.is_empty() && word.bytes().all(atext);
+    text.len() <= 253 && text.split('.').all(word)
+}
+
+/// The machine's host name, as the kernel has it; `localhost` if it has none that could be one.
+pub(super) fn own_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if is_dot_atom(name) {
+        name.to_owned()
+    } else {
+        "localhost".to_owned()
+    }
+}
+
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -172,8 +172,10 @@ fn unpack_limits(s: &mut Section<'_>) -> UnpackLimits {
 }
 
 fn headers(s: &mut Section<'_>) -> Headers {
+    let d = Headers::default();
     Headers {
-        add: s.value("add", Headers::default().add, values::flag),
+        add: s.value("add", d.add, values::flag),
+        authserv_id: s.value("authserv_id", d.authserv_id, values::dot_atom),
     }
 }
 

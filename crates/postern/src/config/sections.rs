@@ -1,6 +1,6 @@
 //! The resolved configuration: one structure for each section of the file.
 
-use super::address::{HostPort, Listen};
+use super::address::{self, HostPort, Listen};
 use super::tenants::{PolicySection, TenantSection};
 use super::units;
 use policy::Stage;
@@ -177,16 +177,22 @@ impl Default for UnpackLimits {
     }
 }
 
-/// `[headers]`: what is added to mails that pass.
+/// `[headers]`: header fields of mails that pass.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Headers {
     /// Whether header fields are added that say what was found; default true.
     pub add: bool,
+    /// The name under which mail servers within our walls write `Authentication-Results` (RFC 8601);
+    /// default the machine's host name. What a mail brings under that name is forged, and removed.
+    pub authserv_id: String,
 }
 
 impl Default for Headers {
     fn default() -> Self {
-        Headers { add: true }
+        Headers {
+            add: true,
+            authserv_id: address::own_name(),
+        }
     }
 }
 

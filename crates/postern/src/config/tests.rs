@@ -123,6 +123,7 @@ depth = 5
 ratio = 0x40
 [headers]
 add = false
+authserv_id = "mx.example.org"
 [policy]
 tag = -5
 quarantine = 10
@@ -247,7 +248,34 @@ postern.toml:1:1: unknown key `quarantine`
 #[test]
 fn a_key_that_resembles_nothing_is_answered_with_what_is_known() {
     let text = errors("[headers]\ncompletely_else = 1");
-    assert!(text.ends_with("hint: known here: add"), "{text}");
+    assert!(
+        text.ends_with("hint: known here: add, authserv_id"),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_authserv_id_is_a_dot_atom() {
+    check(
+        "[headers]\nauthserv_id = \"mx.example.org; spf=pass\"\n",
+        r#"
+postern.toml:2:15: `mx.example.org; spf=pass` is not a dot-atom: expected a name such as "mx.example.org"
+  |
+2 | authserv_id = "mx.example.org; spf=pass"
+  |               ^^^^^^^^^^^^^^^^^^^^^^^^^^
+"#,
+    );
+    for id in [
+        "",
+        ".",
+        "mx..example",
+        "mx.example.",
+        "m\u{fc}.example",
+        "a b",
+    ] {
+        assert!(!errors(&format!("headers.authserv_id = {id:?}")).is_empty());
+    }
+    assert!(parse("headers.authserv_id = \"mx_1\"").is_ok());
 }
 
 #[test]

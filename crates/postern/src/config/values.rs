@@ -137,6 +137,16 @@ pub(super) fn helo(value: &DeValue<'_>) -> Result<String, String> {
     ))
 }
 
+pub(super) fn dot_atom(value: &DeValue<'_>) -> Result<String, String> {
+    let text = text(value)?;
+    if address::is_dot_atom(&text) {
+        return Ok(text);
+    }
+    Err(format!(
+        "`{text}` is not a dot-atom: expected a name such as \"mx.example.org\""
+    ))
+}
+
 pub(super) fn domain(value: &DeValue<'_>) -> Result<String, String> {
     let text = text(value)?;
     let name = text.trim_end_matches('.').to_ascii_lowercase();

@@ -1,7 +1,8 @@
 //! The milter door: what the MTA says becomes a mail for the filter, what the filter decides becomes
 //! edits and a reply.
 
-use super::Daemon;
+use super::{Daemon, headers};
+use crate::config::Headers;
 use filter::{Answer, Mail, Outcome};
 use mail::{Client, Envelope as MailEnvelope};
 use milter::{
@@ -11,11 +12,6 @@ use milter::{
 use policy::Verdict;
 use std::sync::Arc;
 use store::MailId;
-
-/// Header fields that only this daemon may write; what a mail brings of them is removed.
-const OWN_HEADERS: &[u8] = b"x-postern-";
-const ID_HEADER: &str = "X-Postern-Id";
-const VERDICT_HEADER: &str = "X-Postern-Verdict";
 
 /// The milter door.
 pub(super) struct MilterDoor {
@@ -104,7 +100,7 @@ impl milter::Filter for MilterDoor {
             raw,
         };
         let outcome = self.daemon.filter.take(mail).await;
-        decision(outcome, &envelope, &headers, self.daemon.add_headers)
+        decision(outcome, &envelope, &headers, &self.daemon.headers)
     }
 
     async fn answered(&self, ticket: Option<Ticket>, answered: Answered) {
@@ -139,15 +135,15 @@ fn decision(
     outcome: Outcome,
     envelope: &Envelope,
     headers: &[Header],
-    add_headers: bool,
+    settings: &Headers,
 ) -> Decision<Option<Ticket>> {
-    let edits = edits(&outcome, envelope, headers, add_headers);
+    let edits = edits(&outcome, envelope, headers, settings);
     let answer = match &edits {
         Some(_) => outcome.disposition.answer,
         // Delivering without the edit would hand the mail to somebody whose copy is held.
         None => {
             let queue_id = envelope.queue_id().map_or_else(|| "-".to_owned(), lossy);
-            tracing::error!(id = %outcome.id, queue_id, "a recipient cannot be taken off: deferred");
+            tracing::error!(id = %outcome.id, queue_id, "a recipient or a forged header field cannot be taken off: deferred");
             Answer::Tempfail
         }
     };
@@ -178,19 +174,19 @@ fn edits(
     outcome: &Outcome,
     envelope: &Envelope,
     headers: &[Header],
-    add_headers: bool,
+    settings: &Headers,
 ) -> Option<Vec<Edit>> {
     let disposition = &outcome.disposition;
     if disposition.answer != Answer::Accept {
         return Some(Vec::new());
     }
     let mut edits = removed_recipients(outcome, envelope)?;
-    edits.extend(forged_headers(headers));
+    edits.extend(forged_headers(headers, &settings.authserv_id)?);
     let shown = disposition
         .shown
         .and_then(|index| outcome.groups.get(index));
-    if let Some((_, verdict)) = shown.filter(|_| add_headers) {
-        edits.extend(own_headers(&outcome.id, verdict));
+    if let Some((_, verdict)) = shown.filter(|_| settings.add) {
+        edits.extend(own_headers(&outcome.id, verdict)?);
     }
     Some(edits)
 }
@@ -226,45 +222,36 @@ fn removed_recipients(outcome: &Outcome, envelope: &Envelope) -> Option<Vec<Edit
         .collect()
 }
 
-/// Removes header fields with our names that the mail brought along.
-fn forged_headers(headers: &[Header]) -> Vec<Edit> {
+/// Removes the header fields that claim to be ours; nothing if one of them cannot be named to the MTA.
+///
+/// An MTA counts the fields of one name in the order in which they were received, whatever its case, those
+/// that stay included.
+fn forged_headers(headers: &[Header], authserv_id: &str) -> Option<Vec<Edit>> {
     let mut seen: std::collections::HashMap<Vec<u8>, u32> = std::collections::HashMap::new();
     let mut edits = Vec::new();
     for header in headers {
-        let name = header.name.to_ascii_lowercase();
-        if !name.starts_with(OWN_HEADERS) {
-            continue;
-        }
-        let occurrence = seen.entry(name).or_default();
+        let name = header.name.trim_ascii_end();
+        let occurrence = seen.entry(name.to_ascii_lowercase()).or_default();
         *occurrence += 1;
-        if let Ok(name) = HeaderName::new(&header.name) {
+        if headers::is_ours(name, &header.value, authserv_id) {
             edits.push(Edit::ChangeHeader {
                 occurrence: *occurrence,
-                name,
+                name: HeaderName::new(name).ok()?,
                 value: None,
             });
         }
     }
-    edits
+    Some(edits)
 }
 
-/// Says what was decided. Rules are not named: whoever can mail himself would learn them.
-fn own_headers(id: &MailId, verdict: &Verdict) -> Vec<Edit> {
-    let category = verdict
-        .category
-        .map(|c| format!("; category={c}"))
-        .unwrap_or_default();
-    let shown = format!("{}; score={}{category}", verdict.action, verdict.score);
-    [(ID_HEADER, id.to_string()), (VERDICT_HEADER, shown)]
-        .into_iter()
-        .filter_map(|(name, value)| {
-            let name = HeaderName::new(name).ok()?;
-            Some(Edit::AddHeader {
-                name,
-                value: HeaderValue::sanitised(value),
-            })
+fn own_headers(id: &MailId, verdict: &Verdict) -> Option<Vec<Edit>> {
+    let edit = |field: &headers::Field| {
+        Some(Edit::AddHeader {
+            name: HeaderName::new(field.name()).ok()?,
+            value: HeaderValue::new(field.value()).ok()?,
         })
-        .collect()
+    };
+    headers::added(id, verdict).iter().map(edit).collect()
 }
 
 fn envelope(envelope: &Envelope) -> MailEnvelope {

@@ -7,6 +7,7 @@
 mod admin;
 mod counters;
 mod door;
+mod headers;
 mod notify;
 pub(crate) mod options;
 pub(crate) mod release;
@@ -15,7 +16,7 @@ mod signals;
 
 pub(crate) use admin::heaviest_rules;
 
-use crate::config::{Config, Listen};
+use crate::config::{Config, Headers, Listen};
 use anyhow::{Context, Result};
 use arc_swap::ArcSwapOption;
 use control::RebuildStatus;
@@ -53,7 +54,7 @@ pub(crate) struct Daemon {
     state_dir: PathBuf,
     rules_dir: PathBuf,
     min_free: u64,
-    add_headers: bool,
+    headers: Headers,
     admin_uids: BTreeSet<u32>,
     /// Milliseconds since 1970-01-01 UTC.
     started: i64,
@@ -151,7 +152,7 @@ async fn start(config: &Config, store: Store, listeners: &[Listener]) -> Result<
         state_dir,
         rules_dir,
         min_free: config.store.min_free,
-        add_headers: config.headers.add,
+        headers: config.headers.clone(),
         admin_uids: config
             .control
             .uids

@@ -30,6 +30,13 @@ fn outcome(gets_it: &str, held: &str) -> Outcome {
     }
 }
 
+fn silent() -> Headers {
+    Headers {
+        add: false,
+        authserv_id: "mx.example.org".to_owned(),
+    }
+}
+
 fn to(rcpts: &[&str]) -> Envelope {
     Envelope {
         recipients: rcpts.iter().map(|rcpt| Path::new(*rcpt)).collect(),
@@ -40,7 +47,12 @@ fn to(rcpts: &[&str]) -> Envelope {
 #[test]
 fn a_recipient_whose_copy_is_held_is_taken_off_the_mail() {
     let (gets_it, held) = ("a@one.example", "b@two.example");
-    let decision = decision(outcome(gets_it, held), &to(&[gets_it, held]), &[], false);
+    let decision = decision(
+        outcome(gets_it, held),
+        &to(&[gets_it, held]),
+        &[],
+        &silent(),
+    );
     assert_eq!(decision.reply, Reply::Accept);
     let address = Address::new(held).expect("an address");
     assert_eq!(decision.edits, [Edit::DeleteRecipient(address)]);
@@ -49,7 +61,12 @@ fn a_recipient_whose_copy_is_held_is_taken_off_the_mail() {
 #[test]
 fn a_mail_is_deferred_if_a_recipient_cannot_be_taken_off() {
     let (gets_it, held) = ("a@one.example", "\"<b\"@two.example");
-    let decision = decision(outcome(gets_it, held), &to(&[gets_it, held]), &[], true);
+    let decision = decision(
+        outcome(gets_it, held),
+        &to(&[gets_it, held]),
+        &[],
+        &Headers::default(),
+    );
     assert!(
         matches!(decision.reply, Reply::Custom(_)),
         "{:?}",
@@ -70,29 +87,55 @@ fn an_address_that_could_not_be_handled_later_is_refused_at_once() {
     assert!(text(&Path::new(b"\xff@two.example".to_vec())).is_err());
 }
 
-#[test]
-fn every_forged_header_field_of_ours_is_removed_and_no_other() {
-    let header = |name: &str| Header {
-        name: name.as_bytes().to_vec(),
-        value: b" x".to_vec(),
-    };
-    let headers = [
-        header("X-Postern-Id"),
-        header("Subject"),
-        header("x-postern-ID"),
-        header("X-Posternish"),
-        header("X-POSTERN-Anything"),
-    ];
-    let removed: Vec<u32> = forged_headers(&headers)
+/// What is deleted: name and occurrence.
+fn deleted(fields: &[(&str, &str)]) -> Option<Vec<(String, u32)>> {
+    let headers: Vec<Header> = fields
         .iter()
-        .map(|edit| match edit {
-            Edit::ChangeHeader {
-                occurrence,
-                value: None,
-                ..
-            } => *occurrence,
-            other => panic!("{other:?}"),
+        .map(|(name, value)| Header {
+            name: name.as_bytes().to_vec(),
+            value: value.as_bytes().to_vec(),
         })
         .collect();
-    assert_eq!(removed, [1, 2, 1]);
+    let edits = forged_headers(&headers, "mx.example.org")?;
+    let deletion = |edit: &Edit| match edit {
+        Edit::ChangeHeader {
+            occurrence,
+            name,
+            value: None,
+        } => (format!("{name:?}"), *occurrence),
+        other => panic!("{other:?}"),
+    };
+    Some(edits.iter().map(deletion).collect())
+}
+
+#[test]
+fn every_forged_header_field_of_ours_is_removed_and_no_other() {
+    let found = deleted(&[
+        ("X-Postern-Id", " x"),
+        ("Subject", " x"),
+        ("x-postern-ID", " x"),
+        ("X-Posternish", " x"),
+        ("X-POSTERN-Anything", " x"),
+    ]);
+    let occurrences: Vec<u32> = found.expect("edits").into_iter().map(|(_, n)| n).collect();
+    assert_eq!(occurrences, [1, 2, 1]);
+}
+
+#[test]
+fn results_of_others_are_counted_and_stay() {
+    let found = deleted(&[
+        ("Authentication-Results", " other.example; spf=pass"),
+        ("AUTHENTICATION-RESULTS", " mx.example.org; spf=pass"),
+        ("ARC-Authentication-Results", " i=1; mx.example.org; none"),
+        ("authentication-results", " third.example; none"),
+        ("Authentication-Results", "\n\t(x) MX.example.org 1; none"),
+    ]);
+    let occurrences: Vec<u32> = found.expect("edits").into_iter().map(|(_, n)| n).collect();
+    assert_eq!(occurrences, [2, 4]);
+}
+
+#[test]
+fn a_forged_field_that_cannot_be_removed_defers_the_mail() {
+    let name = format!("X-Postern-{}", "x".repeat(100));
+    assert_eq!(deleted(&[(&name, " x")]), None);
 }
