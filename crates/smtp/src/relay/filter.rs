@@ -31,7 +31,8 @@ pub trait Filter: Send + Sync + 'static {
     fn message(&self, mail: Mail) -> impl Future<Output = Decision<Self::Ticket>> + Send;
 
     /// What became of a decision; called exactly once for each.
-    fn answered(&self, ticket: Self::Ticket, answered: Answered) -> impl Future<Output = ()> + Send;
+    fn answered(&self, ticket: Self::Ticket, answered: Answered)
+    -> impl Future<Output = ()> + Send;
 }
 
 /// A message with its envelope.

@@ -1,5 +1,105 @@
 //! The before-queue relay: a server session on one side, a next hop on the other, and a [`Filter`] between them.
+//!
+//! The relay keeps no queue. Responsibility for a message passes straight from the client to the next hop: the client's
+//! reply to its final dot is the next hop's. What can go wrong so leaves the message with the client, who tries again:
+//!
+//! | what happens | what the client hears | what the next hop got |
+//! |---|---|---|
+//! | the next hop cannot be reached, or fails before the final dot | 451 | nothing |
+//! | it refuses MAIL, a recipient, DATA or the message | the same, word by word | nothing |
+//! | it ends the session with 421 | 451 | nothing |
+//! | the client goes away before the final dot is sent on | – | nothing: closed without dot |
+//! | the filter or the next hop is too slow ([`RelayOptions::dot_deadline`]) | 451 | nothing |
+//! | the next hop breaks off, or is silent, after the final dot | 451 | perhaps the message |
+//! | the client breaks off after the final dot was sent on | – | the message |
+//!
+//! In the last two cases the client sends again what may have been delivered, and it arrives twice. Nothing without a queue
+//! can avoid it. It is bounded: one message per connection, in the time between the next hop's last byte and ours. That time is kept short by
+//! asking whether the client still waits right before the dot, and never sending it later than
+//! `dot_deadline` after the end of the message came in: RFC 5321 (4.5.3.2.6) has clients wait 600 s, Postfix as a proxy client 100 s.
 
+mod content;
+mod downstream;
 mod filter;
+mod head;
+mod hop;
+mod owed;
+mod recipient;
+mod replies;
+mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
 
 pub use filter::{Action, Answered, Decision, Filter, HeaderEdits, Mail, NextHopAnswer};
+pub use head::{HeadField, Received, head_fields, received_field};
+use hop::Hops;
+pub use recipient::{RelayDomainError, RelayDomains};
+pub use session::RelaySession;
+
+use crate::reply::Reply;
+use crate::service::{Offer, Peer, Service};
+
+/// What a relay may do.
+#[derive(Clone, Debug)]
+pub struct RelayOptions {
+    /// Domains that anybody may send to.
+    pub relay_domains: RelayDomains,
+    /// Clients that may send to any domain, by the address of their connection or what PROXY or XCLIENT say in its place.
+    pub relay_clients: Vec<IpNet>,
+    /// The latest time for the final dot to the next hop, counted from the end of the client's message: scanning and handing on
+    /// together. Default 80 s, below the 100 s that Postfix waits for a proxy filter.
+    pub dot_deadline: Duration,
+    /// A message with more `Received` fields than this is refused: it goes round in circles. Default 50, as with Postfix.
+    pub max_hops: usize,
+}
+
+impl Default for RelayOptions {
+    fn default() -> Self {
+        Self {
+            relay_domains: RelayDomains::default(),
+            relay_clients: Vec::new(),
+            dot_deadline: Duration::from_secs(80),
+            max_hops: 50,
+        }
+    }
+}
+
+/// A [`Service`] that hands messages on.
+pub struct Relay<F: Filter, N: Hops> {
+    shared: Arc<Shared<F, N>>,
+}
+
+/// What all sessions have in common.
+struct Shared<F, N> {
+    filter: Arc<F>,
+    hops: Arc<N>,
+    options: RelayOptions,
+}
+
+impl<F: Filter, N: Hops> Relay<F, N> {
+    /// Between clients and `hops`, with `filter` to decide.
+    pub fn new(filter: Arc<F>, hops: Arc<N>, options: RelayOptions) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                filter,
+                hops,
+                options,
+            }),
+        }
+    }
+}
+
+impl<F: Filter, N: Hops> Service for Relay<F, N> {
+    type Session = RelaySession<F, N>;
+
+    fn offer(&self) -> Offer {
+        self.shared.hops.offer()
+    }
+
+    fn session(&self, _: &Peer) -> Result<Self::Session, Reply> {
+        Ok(RelaySession::new(Arc::clone(&self.shared)))
+    }
+}

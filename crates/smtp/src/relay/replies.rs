@@ -1,0 +1,159 @@
+//! What the relay says in its own name. All of it is to be tried again, except what the client alone can change.
+
+use crate::error::{Error, ProtocolProblem, Stage};
+use crate::reply::Reply;
+
+/// "Service not available, closing transmission channel", and its polite form: they end a session with the next hop, but
+/// not ours with the client.
+const CLOSING: [u16; 2] = [221, 421];
+
+/// The next hop's answer as the client hears it: unchanged, unless it would end the session with the client or means
+/// nothing at this place.
+pub(super) fn passed_on(reply: Reply) -> Reply {
+    match reply.code {
+        code if CLOSING.contains(&code) => Reply::new(
+            451,
+            "4.3.2",
+            "The next mail server is closing its connections; try again later",
+        ),
+        200..=299 | 400..=599 => reply,
+        _ => nonsense(),
+    }
+}
+
+/// Why a next hop failed before the final dot: nothing was delivered.
+pub(super) fn failed(error: &Error) -> Reply {
+    match error {
+        Error::Io { stage, .. } | Error::Timeout { stage, .. } => match stage {
+            Stage::Connect | Stage::Greeting | Stage::Hello => unreachable(),
+            _ => lost(),
+        },
+        Error::Ended { .. } => lost(),
+        // A next hop that refuses us by name or address refuses no mail: what it says is for its
+        // administrator and ours, and may be over tomorrow.
+        Error::Refused {
+            stage: Stage::Greeting | Stage::Hello | Stage::Connect,
+            ..
+        } => unreachable(),
+        Error::Refused { reply, .. } => passed_on(reply.clone()),
+        Error::Protocol {
+            problem: ProtocolProblem::OutOfTurn(reply),
+            ..
+        } if reply.is_temporary() || reply.is_permanent() => passed_on(reply.clone()),
+        Error::Protocol { .. } => nonsense(),
+        _ => internal(),
+    }
+}
+
+pub(super) fn unreachable() -> Reply {
+    Reply::new(
+        451,
+        "4.4.1",
+        "The next mail server cannot be reached; try again later",
+    )
+}
+
+pub(super) fn lost() -> Reply {
+    Reply::new(
+        451,
+        "4.4.2",
+        "The connection to the next mail server was lost; try again later",
+    )
+}
+
+pub(super) fn nonsense() -> Reply {
+    Reply::new(
+        451,
+        "4.5.0",
+        "The next mail server gave an answer that means nothing; try again later",
+    )
+}
+
+/// The dot was sent, and no answer came.
+pub(super) fn unknown() -> Reply {
+    Reply::new(
+        451,
+        "4.4.2",
+        "The next mail server did not say whether it has taken the message; try again later",
+    )
+}
+
+/// Before the dot there was no time left.
+pub(super) fn too_slow() -> Reply {
+    Reply::new(
+        451,
+        "4.4.7",
+        "The message could not be handed on in time; try again later",
+    )
+}
+
+/// Nobody is there to read it.
+pub(super) fn gone() -> Reply {
+    Reply::new(451, "4.4.2", "The client went away")
+}
+
+/// What a client would have been told whose session was cut off.
+pub(super) fn cut_off() -> Reply {
+    Reply::new(451, "4.3.2", "The session was ended; try again later")
+}
+
+/// A fault of ours; the log has more.
+pub(super) fn internal() -> Reply {
+    Reply::new(451, "4.3.0", "Local error; try again later")
+}
+
+/// The replay of a transaction was not accepted as its first play.
+pub(super) fn inconsistent() -> Reply {
+    Reply::new(
+        451,
+        "4.5.1",
+        "The next mail server changed its mind about a recipient; try again later",
+    )
+}
+
+/// To DATA or MAIL without what must precede them.
+pub(super) fn bad_sequence() -> Reply {
+    Reply::new(503, "5.5.1", "Bad sequence of commands")
+}
+
+pub(super) fn not_relayed() -> Reply {
+    Reply::new(550, "5.7.1", "Relaying denied")
+}
+
+pub(super) fn bad_recipient() -> Reply {
+    Reply::new(553, "5.1.3", "Bad recipient address syntax")
+}
+
+/// One recipient per transaction with an LMTP next hop, which answers for each, where SMTP has one answer.
+pub(super) fn one_at_a_time() -> Reply {
+    Reply::new(
+        452,
+        "4.5.3",
+        "One recipient per message; send the next one a copy of its own",
+    )
+}
+
+pub(super) fn no_smtp_utf8() -> Reply {
+    Reply::new(
+        550,
+        "5.6.7",
+        "The next mail server does not take internationalised mail",
+    )
+}
+
+pub(super) fn no_dsn() -> Reply {
+    Reply::new(
+        555,
+        "5.5.4",
+        "The next mail server does not know the parameters of delivery status notifications",
+    )
+}
+
+/// The message has passed too many servers.
+pub(super) fn looping() -> Reply {
+    Reply::new(
+        554,
+        "5.4.6",
+        "Too many hops; this message is going round in circles",
+    )
+}
