@@ -3,6 +3,8 @@
 
 mod cli;
 mod daemon;
+pub(crate) mod faulty_milter;
+pub(crate) mod faulty_site;
 mod mails;
 mod ports;
 mod postfix;
@@ -17,7 +19,7 @@ pub(crate) use mails::{
     base64_lines, clean, eicar, eicar_in_zip_in_zip, header_block, sha256, with_attachment, zip_of,
 };
 pub(crate) use ports::free_port;
-pub(crate) use postfix::Postfix;
+pub(crate) use postfix::{Postfix, Settings};
 pub(crate) use sink::{Received, Sink};
 pub(crate) use site::Site;
 pub(crate) use smtp::{Reply, Smtp, submit};

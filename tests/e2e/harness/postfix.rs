@@ -36,7 +36,7 @@ anvil     unix  -  -  n  -    1  anvil
 postlog   unix-dgram n - n -  1  postlogd
 ";
 
-/// A Postfix with one smtpd that asks the milter, and a next hop that everything goes to.
+/// A Postfix with one smtpd or several, and a next hop that everything goes to.
 #[derive(Debug)]
 pub(crate) struct Postfix {
     dir: TempDir,
@@ -44,9 +44,34 @@ pub(crate) struct Postfix {
     daemons: PathBuf,
 }
 
+/// What a test sets on top of what every Postfix here has.
+#[derive(Debug, Default)]
+pub(crate) struct Settings {
+    /// Lines of main.cf, each with its line end. They must not set again what is set already.
+    pub(crate) main: String,
+    /// Entries of master.cf: further smtpd services with their options.
+    pub(crate) master: String,
+}
+
 impl Postfix {
     /// Starts one that takes mail at `port`. `milter` is as in main.cf: `inet:127.0.0.1:8891` or `unix:/path`.
     pub(crate) fn start(port: u16, milter: &str, next_hop: u16) -> Result<Postfix> {
+        let timeout = PATIENCE.as_secs();
+        let main = format!(
+            "smtpd_milters = {{ {milter}, default_action=tempfail, connect_timeout=10s, \
+             command_timeout={timeout}s, content_timeout=300s }}\n\
+             milter_default_action = tempfail\n\
+             milter_protocol = 6\n"
+        );
+        let settings = Settings {
+            main,
+            ..Settings::default()
+        };
+        Postfix::start_with(port, next_hop, &settings)
+    }
+
+    /// Starts one that takes mail at `port`, with settings of the test's own and no milter but those.
+    pub(crate) fn start_with(port: u16, next_hop: u16, settings: &Settings) -> Result<Postfix> {
         let daemons = setting("daemon_directory").context(
             "install postfix and run as root: tests/run does that. Without it nothing is known \
              about the behaviour in front of a mail server",
@@ -62,7 +87,7 @@ impl Postfix {
             port,
             daemons: daemons.into(),
         };
-        postfix.configure(milter, next_hop)?;
+        postfix.configure(next_hop, settings)?;
         // Makes the directories of the queue, with the owners and rights that they need.
         postfix.run(
             Command::new("postfix")
@@ -128,12 +153,33 @@ impl Postfix {
         Ok(())
     }
 
+    /// The content of a mail in the queue, without its envelope.
+    pub(crate) fn content(&self, queue_id: &str) -> Result<Vec<u8>> {
+        let mut postcat = Command::new("postcat");
+        postcat
+            .arg("-c")
+            .arg(self.conf())
+            .args(["-bh", "-q", queue_id]);
+        let output = postcat.output().with_context(|| format!("{postcat:?}"))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            bail!("{postcat:?}: {}: {said}", output.status);
+        }
+        Ok(output.stdout)
+    }
+
+    /// The files of mails that Postfix has found damaged and set aside; no queue lists them.
+    pub(crate) fn corrupt(&self) -> Result<Vec<Vec<u8>>> {
+        let files = fs::read_dir(self.path("spool/corrupt"))?;
+        files.map(|file| Ok(fs::read(file?.path())?)).collect()
+    }
+
     /// The mail log.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.path("maillog")).unwrap_or_default()
     }
 
-    fn configure(&self, milter: &str, next_hop: u16) -> Result<()> {
+    fn configure(&self, next_hop: u16, settings: &Settings) -> Result<()> {
         let data = self.path("data");
         for made in [self.conf(), self.path("spool"), data.clone()] {
             fs::create_dir(made)?;
@@ -151,7 +197,6 @@ impl Postfix {
         chown(&data, Some(owner), None)?;
         let root = self.dir.path().display();
         let commands = setting("command_directory")?;
-        let timeout = PATIENCE.as_secs();
         let main = format!(
             "compatibility_level = 3.7\n\
              queue_directory = {root}/spool\n\
@@ -177,16 +222,15 @@ impl Postfix {
              smtpd_peername_lookup = no\n\
              minimal_backoff_time = 1s\n\
              maximal_backoff_time = 5s\n\
-             queue_run_delay = 1s\n\
-             smtpd_milters = {{ {milter}, default_action=tempfail, connect_timeout=10s, \
-             command_timeout={timeout}s, content_timeout=300s }}\n\
-             milter_default_action = tempfail\n\
-             milter_protocol = 6\n",
+             queue_run_delay = 1s\n",
             daemons = self.daemons.display(),
         );
-        fs::write(self.path("conf/main.cf"), main)?;
+        fs::write(self.path("conf/main.cf"), main + &settings.main)?;
         let door = format!("127.0.0.1:{} inet n - n - - smtpd\n", self.port);
-        fs::write(self.path("conf/master.cf"), door + SERVICES)?;
+        fs::write(
+            self.path("conf/master.cf"),
+            door + &settings.master + SERVICES,
+        )?;
         Ok(())
     }
 

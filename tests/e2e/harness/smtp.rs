@@ -3,7 +3,7 @@
 use super::PATIENCE;
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 
 /// A reply; the text of several lines is joined with line feeds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +31,22 @@ pub(crate) struct Smtp {
 impl Smtp {
     /// Connects to a server on this machine and says EHLO.
     pub(crate) fn connect(port: u16) -> Result<Smtp> {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
-            .with_context(|| format!("port {port}: cannot connect"))?;
+        let (smtp, greeting) = Smtp::connect_from(Ipv4Addr::LOCALHOST, port)?;
+        if greeting.code != 220 {
+            bail!("port {port}: greeted with {greeting:?}");
+        }
+        Ok(smtp)
+    }
+
+    /// Connects from an address of this machine, by which the server may know a client, and gives
+    /// the greeting. EHLO is said if it is a welcome.
+    pub(crate) fn connect_from(address: Ipv4Addr, port: u16) -> Result<(Smtp, Reply)> {
+        use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+        let what = || format!("port {port}: cannot connect from {address}");
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).with_context(what)?;
+        bind(&socket, &SocketAddrV4::new(address, 0)).with_context(what)?;
+        connect(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)).with_context(what)?;
+        let stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
@@ -40,14 +54,13 @@ impl Smtp {
             stream: BufReader::new(stream),
         };
         let greeting = smtp.reply()?;
-        if greeting.code != 220 {
-            bail!("port {port}: greeted with {greeting:?}");
+        if greeting.code == 220 {
+            let hello = smtp.command("EHLO client.test.example")?;
+            if hello.code != 250 {
+                bail!("port {port}: EHLO answered with {hello:?}");
+            }
         }
-        let hello = smtp.command("EHLO client.test.example")?;
-        if hello.code != 250 {
-            bail!("port {port}: EHLO answered with {hello:?}");
-        }
-        Ok(smtp)
+        Ok((smtp, greeting))
     }
 
     /// Sends one line and waits for the reply.
