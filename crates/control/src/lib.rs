@@ -32,4 +32,4 @@ pub use status::{
     WorkerStatus,
 };
 pub use upkeep::{AuditReport, RebuildStatus, ReloadResult, RuleInfo, RuleList};
-pub use verdict::{Explanation, Replay, VerdictDetail, VerdictSummary};
+pub use verdict::{Explanation, NextHop, Replay, VerdictDetail, VerdictSummary};

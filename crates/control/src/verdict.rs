@@ -40,6 +40,8 @@ pub struct VerdictSummary {
     pub rules: Vec<String>,
     /// Its entries, if it was held.
     pub entries: Vec<String>,
+    /// Whether the MTA was asked to hold it in its own queue, under `queue_id`; then it has no entries.
+    pub held_by_mta: bool,
     /// From the moment a worker took the mail to the verdict, milliseconds.
     pub ms: u64,
 }
@@ -53,8 +55,25 @@ pub struct VerdictDetail {
     /// What the MTA was told; absent if it is not known (yet).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reply: Option<String>,
+    /// What the next hop said, if the door hands mail on by itself and has asked it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_hop: Option<NextHop>,
     /// What happened to the mail and its entries, oldest first.
     pub history: Vec<HistoryItem>,
+}
+
+/// What a server said that a mail was handed on to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NextHop {
+    /// Which server: `host:port`, `unix:/path`, or the directory of a maildir.
+    pub address: String,
+    /// Its answer to the message; absent if none came: then it may have taken the mail or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply: Option<String>,
+    /// Its id for the mail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_id: Option<String>,
 }
 
 /// A decision, made once more.
@@ -63,6 +82,12 @@ pub struct VerdictDetail {
 pub struct Explanation {
     /// The verdict record as the store has it.
     pub record: Value,
+    /// What the MTA was told; absent if it is not known (yet).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply: Option<String>,
+    /// What the next hop said, if the door hands mail on by itself and has asked it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_hop: Option<NextHop>,
     /// The decision of every recipient group, made again from the recorded evidence under the policy
     /// of its day. Empty if that is not possible: `note` says why.
     pub replays: Vec<Replay>,

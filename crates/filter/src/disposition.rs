@@ -28,6 +28,36 @@ impl Answer {
     }
 }
 
+/// A door, and what it can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Door {
+    /// Its name in records: `milter` or `smtp`.
+    pub name: &'static str,
+    /// Whether the MTA behind it can be asked to hold a mail in its own queue.
+    pub can_mta_hold: bool,
+    /// Whether the MTA has told the sender yes before it asks (a content filter).
+    pub after_queue: bool,
+}
+
+/// Where mail is held.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum QuarantineMode {
+    /// In Postern's own quarantine.
+    #[default]
+    Store,
+    /// In the queue of the MTA, where that is possible; else as [`QuarantineMode::Store`].
+    MtaHold,
+}
+
+/// A verdict with what its group's policy says of rejected mail.
+#[derive(Debug, Clone, Copy)]
+pub struct Decided<'v> {
+    /// The verdict.
+    pub verdict: &'v Verdict,
+    /// Whether a copy is held of what is rejected.
+    pub keep_copy: bool,
+}
+
 /// What is done with a mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disposition {
@@ -37,144 +67,86 @@ pub struct Disposition {
     pub hold: Vec<usize>,
     /// Indices of the groups whose recipients are taken off a mail that others get.
     pub remove: Vec<usize>,
-    /// Index of the group whose verdict the delivered mail shows: the strongest of those that get it.
+    /// Whether the MTA is asked to hold the mail: it is passed, and waits in the MTA's queue.
+    pub mta_hold: bool,
+    /// Index of the group whose verdict the passed mail shows: the strongest of those that get it.
     pub shown: Option<usize>,
 }
 
 /// Finds the one answer, by the first row that applies:
 ///
-/// | verdicts | sender hears | copies |
-/// |---|---|---|
-/// | any `tempfail` | `tempfail` | nothing is held: the mail comes again, whole |
-/// | all `reject` | `reject` | none |
-/// | all `discard` | accepted | none |
-/// | none delivers | accepted | held for `quarantine` and `reject` |
-/// | some deliver | accepted | those who do not get it are removed; held for `quarantine` and `reject` |
+/// | verdicts | condition | sender hears | copies |
+/// |---|---|---|---|
+/// | any `tempfail` | | `tempfail` | nothing is held: the mail comes again, whole |
+/// | all `reject` | before the queue | `reject` | held for groups that keep copies of rejected mail |
+/// | all `reject` | after the queue | accepted | held for all |
+/// | all `discard` | | accepted | none |
+/// | all `quarantine` | `mta-hold`, and the door can | accepted | none: the MTA holds the mail, for all |
+/// | none delivers | | accepted | held for `quarantine` and `reject` |
+/// | some deliver | | accepted | those who do not get it are removed; held for `quarantine` and `reject` |
 ///
 /// `reject` becomes a held copy as soon as one recipient is not rejected, because a sender cannot be
-/// told yes and no at once, and what is refused to nobody must not be lost.
-pub fn dispose(verdicts: &[&Verdict]) -> Disposition {
-    let all = |action| verdicts.iter().all(|v| v.action == action);
-    let groups = |wanted: fn(Action) -> bool| -> Vec<usize> {
-        let numbered = verdicts.iter().enumerate();
+/// told yes and no at once, and what is refused to nobody must not be lost. After the queue the sender has been
+/// told yes: a rejection would make the MTA send a bounce, to an address that is mostly forged.
+///
+/// A milter changes and holds a mail for all of its recipients. So the MTA holds only what nobody is to get,
+/// and nobody to be refused; and header fields are those of the strongest verdict that is delivered.
+pub fn dispose(groups: &[Decided<'_>], door: Door, mode: QuarantineMode) -> Disposition {
+    let all = |action| groups.iter().all(|group| group.verdict.action == action);
+    let chosen = |wanted: &dyn Fn(&Decided<'_>) -> bool| -> Vec<usize> {
+        let numbered = groups.iter().enumerate();
         numbered
-            .filter(|(_, v)| wanted(v.action))
+            .filter(|(_, group)| wanted(group))
             .map(|(index, _)| index)
             .collect()
     };
-    let refuse = |answer| Disposition {
+    let answer = |answer| Disposition {
         answer,
         hold: vec![],
         remove: vec![],
+        mta_hold: false,
         shown: None,
     };
+    let strongest = |of: &[usize]| {
+        let rank = |&index: &usize| {
+            groups
+                .get(index)
+                .map(|g| (g.verdict.action, g.verdict.score))
+        };
+        of.iter().copied().max_by_key(rank)
+    };
 
-    if verdicts.iter().any(|v| v.action == Action::Tempfail) || verdicts.is_empty() {
-        return refuse(Answer::Tempfail);
+    if groups.is_empty() || groups.iter().any(|g| g.verdict.action == Action::Tempfail) {
+        return answer(Answer::Tempfail);
     }
-    if all(Action::Reject) {
-        return refuse(Answer::Reject);
+    if all(Action::Reject) && !door.after_queue {
+        return Disposition {
+            hold: chosen(&|group| group.keep_copy),
+            ..answer(Answer::Reject)
+        };
     }
-    let hold = groups(|action| matches!(action, Action::Quarantine | Action::Reject));
-    let delivered = groups(|action| !action.withholds());
-    let shown = delivered
-        .iter()
-        .copied()
-        .max_by_key(|&index| verdicts.get(index).map(|v| (v.action, v.score)));
+    if all(Action::Quarantine) && mode == QuarantineMode::MtaHold && door.can_mta_hold {
+        return Disposition {
+            mta_hold: true,
+            shown: strongest(&chosen(&|_| true)),
+            ..answer(Answer::Accept)
+        };
+    }
+    let hold = chosen(&|g| matches!(g.verdict.action, Action::Quarantine | Action::Reject));
+    let delivered = chosen(&|g| !g.verdict.action.withholds());
     if delivered.is_empty() {
         return Disposition {
-            answer: Answer::Discard,
             hold,
-            remove: vec![],
-            shown,
+            ..answer(Answer::Discard)
         };
     }
     Disposition {
-        answer: Answer::Accept,
         hold,
-        remove: groups(Action::withholds),
-        shown,
+        remove: chosen(&|g| g.verdict.action.withholds()),
+        shown: strongest(&delivered),
+        ..answer(Answer::Accept)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn verdict(action: Action) -> Verdict {
-        Verdict {
-            action,
-            score: 0,
-            category: None,
-            reasons: vec![],
-            tenant: "t".into(),
-        }
-    }
-
-    fn of(actions: &[Action]) -> (Answer, Vec<usize>, Vec<usize>, Option<usize>) {
-        let verdicts: Vec<Verdict> = actions.iter().copied().map(verdict).collect();
-        let found = dispose(&verdicts.iter().collect::<Vec<_>>());
-        (found.answer, found.hold, found.remove, found.shown)
-    }
-
-    #[test]
-    fn the_table_of_dispositions_holds() {
-        use Action::*;
-        let table: &[(&[Action], _)] = &[
-            (&[Accept], (Answer::Accept, vec![], vec![], Some(0))),
-            (&[Tag], (Answer::Accept, vec![], vec![], Some(0))),
-            (&[Quarantine], (Answer::Discard, vec![0], vec![], None)),
-            (&[Reject], (Answer::Reject, vec![], vec![], None)),
-            (&[Discard], (Answer::Discard, vec![], vec![], None)),
-            (&[Tempfail], (Answer::Tempfail, vec![], vec![], None)),
-            (&[Accept, Tag], (Answer::Accept, vec![], vec![], Some(1))),
-            (
-                &[Accept, Quarantine],
-                (Answer::Accept, vec![1], vec![1], Some(0)),
-            ),
-            (
-                &[Reject, Tag, Discard],
-                (Answer::Accept, vec![0], vec![0, 2], Some(1)),
-            ),
-            (&[Reject, Reject], (Answer::Reject, vec![], vec![], None)),
-            (
-                &[Reject, Quarantine],
-                (Answer::Discard, vec![0, 1], vec![], None),
-            ),
-            (&[Reject, Discard], (Answer::Discard, vec![0], vec![], None)),
-            (
-                &[Quarantine, Tempfail],
-                (Answer::Tempfail, vec![], vec![], None),
-            ),
-            (&[], (Answer::Tempfail, vec![], vec![], None)),
-        ];
-        for (actions, expected) in table {
-            assert_eq!(of(actions), *expected, "{actions:?}");
-        }
-    }
-
-    #[test]
-    fn nobody_loses_a_mail_that_was_neither_refused_nor_discarded_on_purpose() {
-        let all = [
-            Action::Accept,
-            Action::Tag,
-            Action::Quarantine,
-            Action::Reject,
-            Action::Discard,
-            Action::Tempfail,
-        ];
-        for a in all {
-            for b in all {
-                let (answer, hold, remove, _) = of(&[a, b]);
-                if matches!(answer, Answer::Reject | Answer::Tempfail) {
-                    continue;
-                }
-                for (index, action) in [a, b].into_iter().enumerate() {
-                    let delivered = answer == Answer::Accept && !remove.contains(&index);
-                    let kept = hold.contains(&index) || action == Action::Discard;
-                    assert!(delivered != kept, "{a} {b}: group {index}");
-                }
-            }
-        }
-    }
-}
+mod tests;

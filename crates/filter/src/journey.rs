@@ -1,6 +1,6 @@
 //! The journey of one mail.
 
-use crate::disposition::{Answer, Disposition, dispose};
+use crate::disposition::{Answer, Decided, Disposition, Door, QuarantineMode, dispose};
 use crate::examine::{Examined, examine};
 use crate::record::{Received, held_entry, record};
 use crate::snapshot::{RulesDir, SnapshotError};
@@ -14,14 +14,14 @@ use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use store::{Event, HeldEntry, MailId, Store, VerdictRecord};
+use store::{Event, HeldEntry, MailId, NextHop, Store, VerdictRecord};
 use tracing::{error, info, warn};
 
 /// A mail at the door.
 #[derive(Debug, Clone)]
 pub struct Mail {
-    /// Which door: `milter`.
-    pub door: &'static str,
+    /// Which door it came through.
+    pub door: Door,
     /// The MTA's id.
     pub queue_id: Option<String>,
     /// Who sends it to whom.
@@ -52,6 +52,8 @@ pub struct FilterOptions {
     pub rules: RulesDir,
     /// The policy.
     pub policy: Policy,
+    /// Where mail is held.
+    pub quarantine: QuarantineMode,
 }
 
 /// Why new rules did not come into force.
@@ -74,6 +76,7 @@ pub struct Filter {
     pool: Pool,
     rules: RulesDir,
     policy: ArcSwap<InForce>,
+    quarantine: QuarantineMode,
     failed: FailedMails,
     rules_error: ArcSwap<Option<String>>,
     reloading: tokio::sync::Mutex<()>,
@@ -100,6 +103,7 @@ impl Filter {
             pool,
             rules,
             policy,
+            quarantine,
         } = options;
         let (pool, snapshot, broken) = start_pool(pool, &rules).await?;
         if let Err(error) = rules.keep(&snapshot) {
@@ -116,6 +120,7 @@ impl Filter {
             pool,
             rules,
             policy: ArcSwap::from_pointee(InForce { policy, digest }),
+            quarantine,
             failed: FailedMails::default(),
             rules_error: ArcSwap::from_pointee(broken),
             reloading: tokio::sync::Mutex::default(),
@@ -130,7 +135,8 @@ impl Filter {
     /// Takes one mail through the journey.
     ///
     /// Nothing is promised before it is durable: the caller answers the sender after this returns,
-    /// and a returned `Accept` or `Discard` means that file and journal are synced.
+    /// and a returned `Accept` or `Discard` means that file and journal are synced. So does a `Reject`:
+    /// a copy that is kept of a refused mail is there before the sender hears of it.
     pub async fn take(&self, mail: Mail) -> Outcome {
         let received = Received::now(self.store.new_id());
         let id = received.id.clone();
@@ -154,7 +160,12 @@ impl Filter {
             .iter()
             .map(|group| (group.rcpts.clone(), decide(&evidence, group.tenant)))
             .collect();
-        let disposition = dispose(&verdicts.iter().map(|(_, v)| v).collect::<Vec<_>>());
+        let decided = groups.iter().zip(&verdicts);
+        let decided = decided.map(|(group, (_, verdict))| Decided {
+            verdict,
+            keep_copy: group.tenant.rejecting.keep_copy,
+        });
+        let disposition = dispose(&decided.collect::<Vec<_>>(), mail.door, self.quarantine);
         let record = record(
             &received,
             &mail,
@@ -189,11 +200,13 @@ impl Filter {
         }
     }
 
-    /// Journals what a door really said to the sender, or that it could say nothing.
-    pub fn answered(&self, id: &MailId, queue_id: &str, reply: String) {
+    /// Journals what a door really said to the sender, or that it could say nothing; and what the next
+    /// hop had said before, if the door has asked it.
+    pub fn answered(&self, id: &MailId, queue_id: &str, reply: String, next_hop: Option<NextHop>) {
         let event = Event::Answered {
             id: id.clone(),
             reply,
+            next_hop,
         };
         if let Err(error) = self.store.append_soon(event) {
             error!(%id, queue_id, %error, "the answer was given but cannot be journalled");
@@ -353,6 +366,7 @@ impl Filter {
             answer: Answer::Tempfail,
             hold: vec![],
             remove: vec![],
+            mta_hold: false,
             shown: None,
         };
         let text = sender_text(id, &disposition);
@@ -450,6 +464,7 @@ fn log_verdict(record: &VerdictRecord, disposition: &Disposition) {
         action = strongest.map_or("-", |v| v.action.as_str()),
         score = strongest.map_or(0, |v| v.score),
         held = held.join(","),
+        held_by_mta = record.held_by_mta,
         rcpts = record.rcpts.len(),
         size = record.size,
         artifacts = record.artifacts.len(),

@@ -11,7 +11,7 @@ mod snapshot;
 mod tries;
 pub mod worker;
 
-pub use disposition::{Answer, Disposition, dispose};
+pub use disposition::{Answer, Decided, Disposition, Door, QuarantineMode, dispose};
 pub use examine::{Examined, coverage, examine};
 pub use journey::{Filter, FilterOptions, Mail, Outcome, ReloadError};
 pub use snapshot::{RulesDir, SnapshotError};

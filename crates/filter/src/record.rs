@@ -54,7 +54,7 @@ pub(crate) fn record(
     VerdictRecord {
         id: received.id.clone(),
         received: received.time,
-        door: mail.door.to_owned(),
+        door: mail.door.name.to_owned(),
         queue_id: mail.queue_id.clone(),
         client: ClientRecord {
             addr: client.addr.map(|addr| addr.to_string()),
@@ -74,6 +74,7 @@ pub(crate) fn record(
             inspection.sha256
         },
         groups: groups(&received.id, verdicts, disposition),
+        held_by_mta: disposition.mta_hold,
         evidence,
         artifacts: inspection.artifacts.into_iter().map(artifact).collect(),
         links: inspection.links.into_iter().map(link).collect(),

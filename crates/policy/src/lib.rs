@@ -14,5 +14,5 @@ mod words;
 pub use allow::AllowList;
 pub use decide::{Reason, Verdict, decide};
 pub use evidence::{Check, Evidence, Failure, Hit, PatternMatch, Unseen};
-pub use policy::{CategoryActions, Failing, Group, Policy, Tenant, Thresholds};
+pub use policy::{CategoryActions, Failing, Group, Policy, Rejecting, Tenant, Thresholds};
 pub use words::{Action, Category, Coverage, Stage, UnknownWord};

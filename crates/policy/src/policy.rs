@@ -62,6 +62,20 @@ impl Default for Failing {
     }
 }
 
+/// What becomes of a mail that is rejected.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Rejecting {
+    /// Whether a copy is held that can be released; default no. The sender is told no all the same.
+    pub keep_copy: bool,
+}
+
+impl Rejecting {
+    fn is_default(&self) -> bool {
+        *self == Rejecting::default()
+    }
+}
+
 /// An institution, found by the domain of a recipient.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tenant {
@@ -79,6 +93,10 @@ pub struct Tenant {
     /// What failing means.
     #[serde(default)]
     pub failing: Failing,
+    /// What becomes of rejected mail. Not written while it is the default, so that policies from before
+    /// there was this setting keep their digests.
+    #[serde(default, skip_serializing_if = "Rejecting::is_default")]
+    pub rejecting: Rejecting,
     /// Whom it trusts.
     #[serde(default)]
     pub allow: AllowList,
@@ -92,6 +110,7 @@ impl Default for Tenant {
             thresholds: Thresholds::default(),
             category: CategoryActions::from([(Category::Malware, Action::Quarantine)]),
             failing: Failing::default(),
+            rejecting: Rejecting::default(),
             allow: AllowList::default(),
         }
     }
@@ -226,8 +245,19 @@ mod tests {
         let mut two = one.clone();
         two.default.thresholds.reject = Some(200);
         assert_ne!(one.digest(), two.digest());
-        let json = serde_json::to_string(&two).expect("serialises");
-        let back: Policy = serde_json::from_str(&json).expect("parses");
-        assert_eq!(back.digest(), two.digest());
+        let mut three = two.clone();
+        three.default.rejecting.keep_copy = true;
+        assert_ne!(two.digest(), three.digest());
+        for policy in [two, three] {
+            let json = serde_json::to_string(&policy).expect("serialises");
+            let back: Policy = serde_json::from_str(&json).expect("parses");
+            assert_eq!(back.digest(), policy.digest());
+        }
+    }
+
+    #[test]
+    fn a_policy_of_an_earlier_version_keeps_its_digest() {
+        let json = serde_json::to_string(&Policy::default()).expect("serialises");
+        assert!(!json.contains("rejecting"), "{json}");
     }
 }

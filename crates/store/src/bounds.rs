@@ -24,7 +24,17 @@ impl Event {
                 cut(version, TEXT);
                 recovery.truncate(LIST);
             }
-            Event::Answered { reply, .. } | Event::ReleaseFailed { reply, .. } => {
+            Event::Answered {
+                reply, next_hop, ..
+            } => {
+                cut(reply, TEXT);
+                if let Some(hop) = next_hop {
+                    cut(&mut hop.address, TEXT);
+                    cut_option(&mut hop.reply);
+                    cut_option(&mut hop.queue_id);
+                }
+            }
+            Event::ReleaseFailed { reply, .. } => {
                 cut(reply, TEXT);
             }
             Event::Released {

@@ -1,6 +1,6 @@
 //! Held mails as they are shown, and verdicts together with what was answered.
 
-use crate::{HeldEntry, VerdictRecord};
+use crate::{HeldEntry, NextHop, VerdictRecord};
 use serde::{Deserialize, Serialize};
 
 /// A verdict record, and what came of it.
@@ -19,6 +19,9 @@ pub struct Answered {
     pub when: i64,
     /// The reply: `accept`, `discard`, `reject 550 5.7.1 …`, or `lost` if it could not be sent.
     pub reply: String,
+    /// What the next hop said, if the door hands mail on by itself and has asked it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_hop: Option<NextHop>,
 }
 
 /// A set of rules that was in force.

@@ -37,6 +37,9 @@ pub enum Event {
         id: MailId,
         /// The reply: `accept`, `discard`, `reject 550 5.7.1 …`, or `lost` if it could not be sent.
         reply: String,
+        /// What the next hop said, if the door hands mail on by itself and has asked it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next_hop: Option<NextHop>,
     },
     /// A mail is held.
     Held(HeldEntry),
@@ -87,6 +90,19 @@ pub enum Event {
         /// Who.
         by: String,
     },
+}
+
+/// What a server said that a mail was handed on to. Each text is at most 1 KiB.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextHop {
+    /// Which server: `host:port`, `unix:/path`, or the directory of a maildir.
+    pub address: String,
+    /// Its answer to the message. Without one it may have taken the mail or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<String>,
+    /// Its id for the mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_id: Option<String>,
 }
 
 /// One held mail: its sidecar and the payload of its `held` event.

@@ -38,7 +38,7 @@ pub use error::{
     AppendError, DeleteError, HoldError, OpenError, ReadError, RebuildError, ReleaseError,
     VerifyError,
 };
-pub use event::{Event, HeldEntry};
+pub use event::{Event, HeldEntry, NextHop};
 pub use filter::{Cursor, EntryStateName, Filter, Page, PageOf, UnknownState};
 pub use id::{EntryId, IdSource, MailId, UnknownId};
 pub use open::rebuild_offline;

@@ -12,7 +12,7 @@ pub struct VerdictRecord {
     pub id: MailId,
     /// When the mail was complete, milliseconds since 1970-01-01 UTC.
     pub received: i64,
-    /// The door it came through: `milter`.
+    /// The door it came through: `milter` or `smtp`.
     pub door: String,
     /// The MTA's id, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,6 +36,10 @@ pub struct VerdictRecord {
     pub sha256: String,
     /// The verdicts, one per group of recipients.
     pub groups: Vec<GroupRecord>,
+    /// Whether the MTA was asked to hold the mail in its own queue, for all recipients; then there is
+    /// no entry.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held_by_mta: bool,
     /// What the verdicts rest on: enough to replay them.
     pub evidence: Evidence,
     /// What was found inside, containers included.

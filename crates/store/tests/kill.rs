@@ -127,7 +127,11 @@ fn one_mail(store: &Store, runtime: &tokio::runtime::Runtime, n: u64) {
     store.append_blocking(event).expect("appended");
     acknowledge("verdict", &entry);
     let reply = format!("accept {n}");
-    let answered = Event::Answered { id, reply };
+    let answered = Event::Answered {
+        id,
+        reply,
+        next_hop: None,
+    };
     store.append_blocking(answered).expect("appended");
     if holds && n.is_multiple_of(6) {
         runtime.block_on(async {
@@ -299,6 +303,7 @@ fn record(entry: &EntryId, message: &[u8]) -> VerdictRecord {
                 tenant: "default".into(),
             },
         }],
+        held_by_mta: false,
         evidence: Evidence::default(),
         artifacts: Vec::new(),
         links: Vec::new(),

@@ -82,6 +82,7 @@ fn summary(config: &Config, terminal: &mut Terminal) -> Result<()> {
     let policy = &config.policy;
     let reject = policy
         .reject
+        .score
         .map_or("off".to_owned(), |score| score.to_string());
     let lines = [
         ("state", config.state_dir.display().to_string()),

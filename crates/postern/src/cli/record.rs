@@ -61,6 +61,20 @@ pub(super) fn envelope(terminal: &mut Terminal, record: &VerdictRecord) -> Resul
     Ok(())
 }
 
+/// Where a mail is that the MTA holds, and how it comes out of there.
+pub(super) fn held_by_mta(terminal: &mut Terminal, record: &VerdictRecord) -> Result<()> {
+    if !record.held_by_mta {
+        return Ok(());
+    }
+    let place = "the mail server, in its hold queue";
+    let text = match &record.queue_id {
+        Some(id) => format!("{place} as {id}; postsuper -H {id} releases it"),
+        None => format!("{place}; its log names our id, {}", record.id),
+    };
+    field(terminal, "held by", &text)?;
+    Ok(())
+}
+
 /// What was decided for one group of recipients, and why.
 pub(super) fn verdict(terminal: &mut Terminal, group: &GroupRecord) -> Result<()> {
     let verdict = &group.verdict;

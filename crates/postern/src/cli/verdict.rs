@@ -6,7 +6,7 @@ use super::reasons::sentences;
 use super::{ListArgs, list, record};
 use crate::term::{Column, Exit, Table, Terminal, or_dash, rfc3339, rule_names};
 use anyhow::{Context, Result};
-use control::{Client, Explanation, Replay, VerdictDetail, VerdictSummary};
+use control::{Client, Explanation, NextHop, Replay, VerdictDetail, VerdictSummary};
 use policy::Verdict;
 use store::VerdictRecord;
 
@@ -42,6 +42,7 @@ fn table(verdicts: &[VerdictSummary]) -> Table {
         Column::word("ACTION", 10),
         Column::number("SCORE").leaves(3),
         Column::word("CATEGORY", 10).leaves(1),
+        Column::word("HELD BY", 7).leaves_if_same(2),
         Column::word("QUEUE ID", 16).leaves(2),
         Column::text("SENDER", 28).early(),
         Column::text("RCPT", 28).leaves(5),
@@ -55,6 +56,7 @@ fn table(verdicts: &[VerdictSummary]) -> Table {
             verdict.action.clone(),
             verdict.score.to_string(),
             or_dash(verdict.category.as_ref()),
+            held_by(verdict).to_owned(),
             or_dash(verdict.queue_id.as_ref()),
             sender(&verdict.mail_from),
             first_of(&verdict.rcpts),
@@ -65,6 +67,15 @@ fn table(verdicts: &[VerdictSummary]) -> Table {
     table
 }
 
+/// Where to look for it: in our quarantine, or in the MTA's queue under its queue id.
+fn held_by(verdict: &VerdictSummary) -> &'static str {
+    match (verdict.held_by_mta, verdict.entries.is_empty()) {
+        (true, _) => "MTA",
+        (false, false) => "postern",
+        (false, true) => "-",
+    }
+}
+
 fn show(detail: &VerdictDetail, terminal: &mut Terminal) -> Result<Exit> {
     if terminal.wants_json() {
         terminal.json(detail)?;
@@ -73,8 +84,8 @@ fn show(detail: &VerdictDetail, terminal: &mut Terminal) -> Result<Exit> {
     let judged = record::parse(&detail.record)?;
     terminal.heading(&format!("Mail {}", judged.id))?;
     record::envelope(terminal, &judged)?;
-    let reply = detail.reply.as_deref().unwrap_or("not known");
-    record::field(terminal, "answered", reply)?;
+    answers(detail.reply.as_deref(), detail.next_hop.as_ref(), terminal)?;
+    record::held_by_mta(terminal, &judged)?;
     basis(&judged, terminal)?;
     for group in &judged.groups {
         record::verdict(terminal, group)?;
@@ -82,6 +93,25 @@ fn show(detail: &VerdictDetail, terminal: &mut Terminal) -> Result<Exit> {
     record::findings(terminal, &judged)?;
     record::history(terminal, &detail.history)?;
     Ok(Exit::Done)
+}
+
+/// What the MTA or client was told, and what the next hop had said before.
+fn answers(reply: Option<&str>, hop: Option<&NextHop>, terminal: &mut Terminal) -> Result<()> {
+    record::field(terminal, "answered", reply.unwrap_or("not known"))?;
+    let Some(hop) = hop else {
+        return Ok(());
+    };
+    record::field(terminal, "next hop", &hop.address)?;
+    let said = hop.reply.as_deref();
+    record::field(
+        terminal,
+        "",
+        said.unwrap_or("no answer: it may have the mail"),
+    )?;
+    if let Some(queue_id) = &hop.queue_id {
+        record::field(terminal, "", &format!("queue id {queue_id}"))?;
+    }
+    Ok(())
 }
 
 /// Under which rules and policy, and how long it took.
@@ -112,6 +142,12 @@ fn explain(explanation: &Explanation, terminal: &mut Terminal) -> Result<Exit> {
     terminal.heading(&format!("Mail {id} of {received}"))?;
     record::field(terminal, "mail from", &record::path(&judged.mail_from))?;
     record::field(terminal, "subject", &judged.subject)?;
+    answers(
+        explanation.reply.as_deref(),
+        explanation.next_hop.as_ref(),
+        terminal,
+    )?;
+    record::held_by_mta(terminal, &judged)?;
     basis(&judged, terminal)?;
     for group in &judged.groups {
         record::verdict(terminal, group)?;

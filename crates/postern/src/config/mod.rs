@@ -18,10 +18,10 @@ mod walk;
 pub(crate) use address::Listen;
 pub(crate) use mistake::{ConfigErrors, Mistake};
 pub(crate) use sections::{
-    Config, Control, Headers, Limits, Log, LogFormat, LogLevel, MailLimits, Milter, Release, Rules,
-    Store, UnpackLimits, Vendor, Workers,
+    Config, Control, Headers, Limits, Log, LogFormat, LogLevel, MailLimits, Milter, Quarantine,
+    QuarantineMode, Release, Rules, Store, UnpackLimits, Vendor, Workers,
 };
-pub(crate) use tenants::{PolicySection, TenantSection};
+pub(crate) use tenants::{PolicySection, RejectSection, TenantSection};
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

@@ -77,6 +77,7 @@ fn all(s: &mut Section<'_>) -> Config {
         workers: s.section("workers", workers),
         limits: s.section("limits", limits),
         headers: s.section("headers", headers),
+        quarantine: s.section("quarantine", quarantine),
         store: s.section("store", store),
         release: s.section("release", release),
         control,
@@ -179,6 +180,16 @@ fn headers(s: &mut Section<'_>) -> Headers {
     }
 }
 
+fn quarantine(s: &mut Section<'_>) -> Quarantine {
+    let modes = [
+        ("store", QuarantineMode::Store),
+        ("mta-hold", QuarantineMode::MtaHold),
+    ];
+    Quarantine {
+        mode: s.value("mode", QuarantineMode::default(), |v| word(v, &modes)),
+    }
+}
+
 fn store(s: &mut Section<'_>) -> Store {
     let d = Store::default();
     Store {
@@ -244,7 +255,7 @@ fn policy_section(s: &mut Section<'_>, inherited: &PolicySection) -> PolicySecti
     let policy = PolicySection {
         tag: s.value("tag", inherited.tag, values::number(POINTS)),
         quarantine: s.value("quarantine", inherited.quarantine, values::number(POINTS)),
-        reject: s.value("reject", inherited.reject, reject),
+        reject: rejecting(s, &inherited.reject),
         category: s.section("category", |s| category(s, &inherited.category)),
         failing: s.section("failing", |s| failing(s, &inherited.failing)),
         allow: s.section("allow", |s| allow(s, &inherited.allow)),
@@ -255,7 +266,7 @@ fn policy_section(s: &mut Section<'_>, inherited: &PolicySection) -> PolicySecti
             "quarantine",
             policy.quarantine,
             "reject",
-            policy.reject.unwrap_or(i64::MAX),
+            policy.reject.score.unwrap_or(i64::MAX),
         ),
     ];
     for (low, low_score, high, high_score) in steps {
@@ -267,6 +278,20 @@ fn policy_section(s: &mut Section<'_>, inherited: &PolicySection) -> PolicySecti
         }
     }
     policy
+}
+
+/// `[policy.reject]`, or only its score: `reject = 200`.
+fn rejecting(s: &mut Section<'_>, inherited: &RejectSection) -> RejectSection {
+    if !s.has_table("reject") {
+        return RejectSection {
+            score: s.value("reject", inherited.score, reject),
+            ..inherited.clone()
+        };
+    }
+    s.section("reject", |s| RejectSection {
+        score: s.value("score", inherited.score, reject),
+        keep_copy: s.value("keep_copy", inherited.keep_copy, values::flag),
+    })
 }
 
 fn category(s: &mut Section<'_>, inherited: &CategoryActions) -> CategoryActions {

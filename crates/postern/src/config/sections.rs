@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub headers: Headers,
     /// What follows from the opinions of rules, for recipients of no tenant.
     pub policy: PolicySection,
+    /// Where mail is held.
+    pub quarantine: Quarantine,
     /// Index, journal and disk.
     pub store: Store,
     /// Where released mails go.
@@ -196,6 +198,24 @@ impl Default for Headers {
     }
 }
 
+/// `[quarantine]`: where mail is held.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Quarantine {
+    /// Default `store`.
+    pub mode: QuarantineMode,
+}
+
+/// Who holds mail.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum QuarantineMode {
+    /// Postern, as files.
+    #[default]
+    Store,
+    /// The MTA in its hold queue, where it can.
+    MtaHold,
+}
+
 /// `[store]`: index, journal and disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Store {
@@ -332,6 +352,7 @@ impl Default for Config {
             limits: Limits::default(),
             headers: Headers::default(),
             policy: PolicySection::default(),
+            quarantine: Quarantine::default(),
             store: Store::default(),
             release: Release::default(),
             log: Log::default(),

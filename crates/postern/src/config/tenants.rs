@@ -1,7 +1,7 @@
 //! `[policy]` and `[[tenant]]`, and the policy that they make.
 
 use super::Config;
-use policy::{Action, AllowList, CategoryActions, Failing, Policy, Tenant, Thresholds};
+use policy::{Action, AllowList, CategoryActions, Failing, Policy, Rejecting, Tenant, Thresholds};
 use serde::{Serialize, Serializer};
 
 /// `[policy]`: what follows from the opinions of rules, for recipients of no tenant.
@@ -11,9 +11,9 @@ pub(crate) struct PolicySection {
     pub tag: i64,
     /// Quarantine from this score on; default 80.
     pub quarantine: i64,
-    /// Reject from this score on; default `off`.
-    #[serde(serialize_with = "serialize_reject")]
-    pub reject: Option<i64>,
+    /// From when on mail is rejected, and what becomes of it. A score or `off` in place of the table is
+    /// its `score`.
+    pub reject: RejectSection,
     /// At least this action for mails in which a rule of a category hit; default quarantine for
     /// malware. `accept` asks for nothing.
     pub category: CategoryActions,
@@ -21,6 +21,16 @@ pub(crate) struct PolicySection {
     pub failing: Failing,
     /// Senders that are trusted.
     pub allow: AllowList,
+}
+
+/// `[policy.reject]`: rejecting mail.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct RejectSection {
+    /// From this score on; default `off`.
+    #[serde(serialize_with = "serialize_reject")]
+    pub score: Option<i64>,
+    /// Whether a copy is held that can be released; default false.
+    pub keep_copy: bool,
 }
 
 /// `[[tenant]]`: an institution. What it does not say it takes from `[policy]`, key by key.
@@ -41,6 +51,7 @@ impl Default for PolicySection {
             thresholds,
             category,
             failing,
+            rejecting,
             allow,
             ..
         } = Tenant::default();
@@ -52,7 +63,10 @@ impl Default for PolicySection {
         PolicySection {
             tag,
             quarantine,
-            reject,
+            reject: RejectSection {
+                score: reject,
+                keep_copy: rejecting.keep_copy,
+            },
             category,
             failing,
             allow,
@@ -82,11 +96,14 @@ impl PolicySection {
             thresholds: Thresholds {
                 tag: self.tag,
                 quarantine: self.quarantine,
-                reject: self.reject,
+                reject: self.reject.score,
             },
             // A floor of `accept` only lifts one that would be inherited.
             category: self.category.clone().into_iter().filter(asks).collect(),
             failing: self.failing.clone(),
+            rejecting: Rejecting {
+                keep_copy: self.reject.keep_copy,
+            },
             allow: self.allow.clone(),
         }
     }

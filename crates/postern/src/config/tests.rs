@@ -131,6 +131,8 @@ reject = 20
 category = { malware = "accept", spam = "tag" }
 failing.encrypted = "quarantine"
 allow.senders = ["boss@partner.example"]
+[quarantine]
+mode = "mta-hold"
 [store]
 min_free = 0
 [release]
@@ -154,6 +156,8 @@ allow.senders = []
 name = "lab"
 domains = ["lab.uni.example"]
 quarantine = 15
+[tenant.reject]
+keep_copy = true
 "#;
 
 #[test]
@@ -199,6 +203,8 @@ fn a_tenant_takes_from_the_policy_what_it_does_not_say() {
         (15, Some(20))
     );
     assert_eq!(lab.allow.senders, ["boss@partner.example"]);
+    assert!(lab.rejecting.keep_copy, "and the score is inherited");
+    assert!(!uni.rejecting.keep_copy && !policy.default.rejecting.keep_copy);
 }
 
 #[test]
@@ -233,12 +239,12 @@ postern.toml:6:7: expected an integer, found a string
 #[test]
 fn a_key_in_the_wrong_section_is_sent_home() {
     check(
-        "quarantine = 90\n",
+        "tag = 90\n",
         r#"
-postern.toml:1:1: unknown key `quarantine`
+postern.toml:1:1: unknown key `tag`
   |
-1 | quarantine = 90
-  | ^^^^^^^^^^
+1 | tag = 90
+  | ^^^
   hint: it belongs in [policy]
 "#,
     );
@@ -276,6 +282,39 @@ postern.toml:2:15: `mx.example.org; spf=pass` is not a dot-atom: expected a name
         assert!(!errors(&format!("headers.authserv_id = {id:?}")).is_empty());
     }
     assert!(parse("headers.authserv_id = \"mx_1\"").is_ok());
+}
+
+#[test]
+fn reject_is_a_score_or_a_table() {
+    let read = |text: &str| parse(text).expect("correct").policy.reject;
+    let reject = |score, keep_copy| RejectSection { score, keep_copy };
+    assert_eq!(read("policy.reject = 200"), reject(Some(200), false));
+    assert_eq!(read("policy.reject = \"off\""), reject(None, false));
+    let table = "[policy.reject]\nscore = 200\nkeep_copy = true";
+    assert_eq!(read(table), reject(Some(200), true));
+    assert_eq!(read("policy.reject.keep_copy = true"), reject(None, true));
+    // A tenant that only says a score keeps what is said of copies.
+    let tenant = "[[tenant]]\nname = \"a\"\ndomains = [\"a.example\"]\nreject = 300";
+    let config = parse(&format!("{table}\n{tenant}")).expect("correct");
+    assert_eq!(config.tenants[0].policy.reject, reject(Some(300), true));
+
+    check(
+        "[policy.reject]\nscore = 50\nkeep_copies = true\n",
+        r#"
+postern.toml:1:1: quarantine 80 is above reject 50
+  |
+1 | [policy.reject]
+  | ^^^^^^^^^^^^^^^
+  hint: thresholds must rise: tag ≤ quarantine ≤ reject
+
+postern.toml:3:1: unknown key `keep_copies`
+  |
+3 | keep_copies = true
+  | ^^^^^^^^^^^
+  hint: did you mean `keep_copy`?
+"#,
+    );
+    assert!(errors("policy.reject = true").contains("expected an integer, found a boolean"));
 }
 
 #[test]

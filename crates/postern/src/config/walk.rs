@@ -181,6 +181,12 @@ impl<'d> Section<'d> {
         self.table.is_some_and(|table| table.contains_key(key))
     }
 
+    /// Whether `key` is there, and a table.
+    pub(super) fn has_table(&self, key: &str) -> bool {
+        let item = self.table.and_then(|table| table.get(key));
+        item.is_some_and(|item| item.get_ref().is_table())
+    }
+
     /// Notes a mistake.
     pub(super) fn wrong(
         &self,

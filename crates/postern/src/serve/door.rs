@@ -3,15 +3,22 @@
 
 use super::{Daemon, headers};
 use crate::config::Headers;
-use filter::{Answer, Mail, Outcome};
+use filter::{Answer, Door, Mail, Outcome};
 use mail::{Client, Envelope as MailEnvelope};
 use milter::{
-    Address, Answered, Connection, Decision, Edit, Envelope, Header, HeaderName, HeaderValue, Path,
-    Peer, Reply, ReplyText, Transaction,
+    Address, Answered, Connection, Decision, Edit, Envelope, Header, HeaderName, HeaderValue,
+    NegotiationError, Path, Peer, Reason, Reply, ReplyText, Transaction,
 };
 use policy::Verdict;
 use std::sync::Arc;
 use store::MailId;
+
+/// What a milter can do.
+const DOOR: Door = Door {
+    name: "milter",
+    can_mta_hold: true,
+    after_queue: false,
+};
 
 /// The milter door.
 pub(super) struct MilterDoor {
@@ -30,7 +37,13 @@ pub(super) struct Ticket {
 impl milter::Filter for MilterDoor {
     type Ticket = Option<Ticket>;
 
+    fn not_agreed(&self, peer: &str, error: &NegotiationError) {
+        self.daemon.mta.refused(peer, error);
+    }
+
     fn connect(&self, connection: &Connection) -> Reply {
+        // Asked behind the negotiation: this one has granted what is needed.
+        self.daemon.mta.agreed();
         match connection.peer {
             Peer::Ip { address, port } if self.daemon.own.contains(address, port) => {
                 tracing::debug!(%address, port, "our own release passes");
@@ -94,7 +107,7 @@ impl milter::Filter for MilterDoor {
             }
         };
         let mail = Mail {
-            door: "milter",
+            door: DOOR,
             queue_id,
             envelope: self::envelope(&envelope),
             raw,
@@ -126,7 +139,7 @@ impl milter::Filter for MilterDoor {
             }
         };
         self.daemon.counters.answered(counted);
-        self.daemon.filter.answered(&id, &queue_id, said);
+        self.daemon.filter.answered(&id, &queue_id, said, None);
     }
 }
 
@@ -148,6 +161,9 @@ fn decision(
         }
     };
     let (reply, said) = match answer {
+        Answer::Accept if outcome.disposition.mta_hold => {
+            (Reply::Accept, "accept, and hold it".to_owned())
+        }
         Answer::Accept => (Reply::Accept, "accept".to_owned()),
         Answer::Discard => (Reply::Discard, "discard".to_owned()),
         Answer::Reject => refused(550, "5.7.1", &outcome.text, Reply::Reject, "reject"),
@@ -188,7 +204,19 @@ fn edits(
     if let Some((_, verdict)) = shown.filter(|_| settings.add) {
         edits.extend(own_headers(&outcome.id, verdict)?);
     }
+    if disposition.mta_hold {
+        let (_, verdict) = shown?;
+        edits.push(Edit::Quarantine(hold_reason(&outcome.id, verdict)));
+    }
     Some(edits)
+}
+
+/// Why the MTA is to hold a mail, for its log; with the id it leads to the verdict.
+fn hold_reason(id: &MailId, verdict: &Verdict) -> Reason {
+    let what = verdict
+        .category
+        .map_or(verdict.action.as_str(), |category| category.as_str());
+    Reason::sanitised(format!("Postern {id} {what} score {}", verdict.score))
 }
 
 fn refused(code: u16, status: &str, text: &str, plain: Reply, word: &str) -> (Reply, String) {

@@ -5,6 +5,7 @@
 //! finish, then the control socket, then the store.
 
 mod admin;
+mod agreement;
 mod counters;
 mod door;
 mod headers;
@@ -17,6 +18,7 @@ mod signals;
 pub(crate) use admin::heaviest_rules;
 
 use crate::config::{Config, Headers, Listen};
+use agreement::MtaAgreement;
 use anyhow::{Context, Result};
 use arc_swap::ArcSwapOption;
 use control::RebuildStatus;
@@ -46,6 +48,7 @@ pub(crate) struct Daemon {
     room: Room,
     target: Target,
     counters: Counters,
+    mta: MtaAgreement,
     rebuild: Mutex<RebuildStatus>,
     /// Why the configuration on disk is not in force, after a SIGHUP that did not take it.
     config_error: ArcSwapOption<String>,
@@ -146,6 +149,7 @@ async fn start(config: &Config, store: Store, listeners: &[Listener]) -> Result<
         room: Room::new(),
         target: options::target(config)?,
         counters: Counters::default(),
+        mta: MtaAgreement::default(),
         rebuild: Mutex::default(),
         config_error: ArcSwapOption::empty(),
         doors: listeners.iter().map(ToString::to_string).collect(),

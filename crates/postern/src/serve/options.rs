@@ -1,7 +1,7 @@
 //! From the configuration to the options of the parts.
 
 use super::room;
-use crate::config::{Config, Vendor};
+use crate::config::{Config, QuarantineMode, Vendor};
 use anyhow::{Result, bail};
 use filter::worker::PoolOptions;
 use filter::{FilterOptions, RulesDir};
@@ -31,6 +31,10 @@ pub(super) fn filter(config: &Config, rules: RulesDir) -> Result<FilterOptions> 
         pool: pool(config)?,
         rules,
         policy: config.policy(),
+        quarantine: match config.quarantine.mode {
+            QuarantineMode::Store => filter::QuarantineMode::Store,
+            QuarantineMode::MtaHold => filter::QuarantineMode::MtaHold,
+        },
     })
 }
 
@@ -80,9 +84,13 @@ pub(super) fn target(config: &Config) -> Result<Target> {
 /// The options of the milter door.
 pub(super) fn milter(config: &Config) -> ServerOptions {
     let door = &config.milter;
+    // Without them a verdict could not be carried out.
+    let needed = Actions::ADD_HEADERS | Actions::CHANGE_HEADERS | Actions::DELETE_RECIPIENT;
     ServerOptions {
-        // Without them a verdict could not be carried out.
-        needed: Actions::ADD_HEADERS | Actions::CHANGE_HEADERS | Actions::DELETE_RECIPIENT,
+        needed: match config.quarantine.mode {
+            QuarantineMode::Store => needed,
+            QuarantineMode::MtaHold => needed | Actions::QUARANTINE,
+        },
         wanted: Actions::NONE,
         connections: door.max_connections as usize,
         message_bytes: door.message_bytes,

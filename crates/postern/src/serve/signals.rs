@@ -68,6 +68,7 @@ fn needs_restart(before: &Config, now: &Config) -> Vec<&'static str> {
         (before.workers != now.workers, "workers"),
         (before.limits != now.limits, "limits"),
         (before.headers != now.headers, "headers"),
+        (before.quarantine != now.quarantine, "quarantine"),
         (before.store != now.store, "store"),
         (before.release != now.release, "release"),
         (before.control != now.control, "control"),

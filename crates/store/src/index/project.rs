@@ -52,8 +52,17 @@ impl<'a> Group<'a> {
                 self.rules(&digest, &RulesLoaded { when, rules })
             }
             Event::Verdict(record) => self.record(&record),
-            Event::Answered { id, reply } => {
-                self.put(&keys::answered(&id), &Answered { when, reply })
+            Event::Answered {
+                id,
+                reply,
+                next_hop,
+            } => {
+                let answered = Answered {
+                    when,
+                    reply,
+                    next_hop,
+                };
+                self.put(&keys::answered(&id), &answered)
             }
             Event::Held(held) => self.held(when, held, false),
             Event::ReleaseStarted {

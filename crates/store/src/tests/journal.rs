@@ -1,4 +1,5 @@
 use super::*;
+use crate::NextHop;
 use crate::journal::line;
 use crate::system::Step;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -342,6 +343,7 @@ fn an_event_for_which_nobody_waits_is_journalled_soon_and_in_order() {
     let answered = |reply: &str| Event::Answered {
         id: id.clone(),
         reply: reply.to_owned(),
+        next_hop: None,
     };
     store.append_soon(answered("first")).expect("queued");
     let seq = store.append_blocking(answered("second")).expect("appended");
@@ -351,4 +353,48 @@ fn an_event_for_which_nobody_waits_is_journalled_soon_and_in_order() {
     let (store, _) = place.open();
     let last = store.answered(&id).expect("read").expect("answered");
     assert_eq!(last.reply, "third");
+}
+
+#[test]
+fn what_the_next_hop_said_is_remembered_within_bounds() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    let id = store.new_id();
+    let answered = Event::Answered {
+        id: id.clone(),
+        reply: "accept".to_owned(),
+        next_hop: Some(NextHop {
+            address: "mail.example.org:25".to_owned(),
+            reply: Some("250 2.0.0 Ok: queued as 4ABC".to_owned() + &"x".repeat(1 << 20)),
+            queue_id: Some("4ABC".to_owned()),
+        }),
+    };
+    append(&store, answered);
+    store.settle();
+    let found = store.answered(&id).expect("read").expect("answered");
+    let hop = found.next_hop.expect("a next hop");
+    assert_eq!(hop.address, "mail.example.org:25");
+    assert_eq!(hop.queue_id.as_deref(), Some("4ABC"));
+    let reply = hop.reply.expect("a reply");
+    assert!(reply.starts_with("250 2.0.0 Ok") && reply.len() < 2_000);
+}
+
+#[test]
+fn events_of_an_earlier_version_are_read() {
+    let line = r#"{"event":"answered","id":"00000000000000000000000000","reply":"accept"}"#;
+    let event: Event = serde_json::from_str(line).expect("reads");
+    assert!(matches!(&event, Event::Answered { next_hop: None, .. }));
+    // And written as that version did, so that it can read what does not concern it.
+    assert_eq!(serde_json::to_string(&event).expect("writes"), line);
+
+    let place = Place::new();
+    let (store, _) = place.open();
+    let id = store.new_id();
+    let mut value = serde_json::to_value(record(&id, 1)).expect("writes");
+    assert!(value.get("held_by_mta").is_none(), "{value}");
+    let read: VerdictRecord = serde_json::from_value(value.clone()).expect("reads");
+    assert!(!read.held_by_mta);
+    value["held_by_mta"] = true.into();
+    let read: VerdictRecord = serde_json::from_value(value).expect("reads");
+    assert!(read.held_by_mta);
 }

@@ -119,6 +119,7 @@ fn record(id: &MailId, n: u64) -> VerdictRecord {
                 tenant: "uni".into(),
             },
         }],
+        held_by_mta: false,
         evidence: Evidence {
             hits: vec![Hit {
                 rule: format!("rule_{}", n % 7),
@@ -193,6 +194,7 @@ fn hold(store: &Store, message: &[u8]) -> EntryId {
         Event::Answered {
             id: entry.mail().clone(),
             reply: "accept".into(),
+            next_hop: None,
         },
     );
     entry

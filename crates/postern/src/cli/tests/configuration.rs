@@ -41,7 +41,7 @@ async fn the_configuration_is_checked_and_printed() {
     assert!(
         outcome
             .text
-            .contains("tag = 50\nquarantine = 80\nreject = \"off\"\n"),
+            .contains("tag = 50\nquarantine = 80\n\n[policy.reject]\nscore = \"off\"\n"),
         "{}",
         outcome.text
     );

@@ -108,6 +108,7 @@ fn problems(daemon: &Daemon, store: &store::Status, confinement: &Confinement) -
             "the configuration on disk is not in force: {error}"
         ));
     }
+    problems.extend(daemon.mta.problem());
     let open: Vec<&str> = [
         (confinement.landlock != "full", "files and network"),
         (confinement.seccomp != "on", "system calls"),

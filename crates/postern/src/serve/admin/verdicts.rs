@@ -42,10 +42,11 @@ pub(super) async fn show(
                 history.extend(view::history(&entry));
             }
         }
-        let reply = answered.map(|answered| answered.reply);
+        let (reply, next_hop) = view::answered(answered);
         Ok(VerdictDetail {
             record: view::value(&record),
             reply,
+            next_hop,
             history,
         })
     });
@@ -58,10 +59,13 @@ pub(super) async fn explain(
 ) -> ApiResult<Explanation> {
     let store = daemon.store.clone();
     let explanation = blocking(move || {
-        let record = judged(&store, &id)?.record;
+        let Judged { record, answered } = judged(&store, &id)?;
         let policy = store.policy(&record.policy)?;
+        let (reply, next_hop) = view::answered(answered);
         let mut explanation = Explanation {
             record: view::value(&record),
+            reply,
+            next_hop,
             ..Explanation::default()
         };
         let Some(policy) = policy else {

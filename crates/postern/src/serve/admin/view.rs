@@ -1,6 +1,6 @@
 //! From what the store knows to what the API shows.
 
-use control::{EntrySummary, HistoryItem, VerdictSummary};
+use control::{EntrySummary, HistoryItem, NextHop, VerdictSummary};
 use policy::{Hit, Stage, Verdict};
 use serde_json::Value;
 use store::{Entry, EntryState, Judged, Step, StepKind, VerdictRecord};
@@ -64,8 +64,22 @@ pub(super) fn verdict_summary(judged: &Judged) -> VerdictSummary {
             .flat_map(|g| &g.entry)
             .map(ToString::to_string)
             .collect(),
+        held_by_mta: record.held_by_mta,
         ms: record.ms,
     }
+}
+
+/// What was answered: to the MTA, and by the next hop.
+pub(super) fn answered(answered: Option<store::Answered>) -> (Option<String>, Option<NextHop>) {
+    let Some(answered) = answered else {
+        return (None, None);
+    };
+    let next_hop = answered.next_hop.map(|hop| NextHop {
+        address: hop.address,
+        reply: hop.reply,
+        queue_id: hop.queue_id,
+    });
+    (Some(answered.reply), next_hop)
 }
 
 /// The history of an entry.

@@ -20,6 +20,7 @@ fn outcome(gets_it: &str, held: &str) -> Outcome {
             answer: Answer::Accept,
             hold: vec![1],
             remove: vec![1],
+            mta_hold: false,
             shown: Some(0),
         },
         groups: vec![
@@ -75,6 +76,34 @@ fn a_mail_is_deferred_if_a_recipient_cannot_be_taken_off() {
     assert!(decision.edits.is_empty());
     let ticket = decision.ticket.expect("a verdict was recorded");
     assert!(ticket.reply.starts_with("tempfail"), "{}", ticket.reply);
+}
+
+#[test]
+fn a_mail_that_the_mta_holds_is_passed_with_a_reason_and_our_header_fields() {
+    let mut verdict = verdict(Action::Quarantine);
+    verdict.score = i64::MIN;
+    verdict.category = Some(policy::Category::Suspicious);
+    let outcome = Outcome {
+        id: "0".repeat(26).parse().expect("an id"),
+        disposition: Disposition {
+            answer: Answer::Accept,
+            hold: vec![],
+            remove: vec![],
+            mta_hold: true,
+            shown: Some(0),
+        },
+        groups: vec![(vec!["a@one.example".to_owned()], verdict)],
+        text: "text".to_owned(),
+    };
+    let decision = decision(outcome, &to(&["a@one.example"]), &[], &Headers::default());
+    assert_eq!(decision.reply, Reply::Accept);
+    assert_eq!(decision.edits.len(), 3, "{:?}", decision.edits);
+    let text = format!("Postern {} suspicious score {}", "0".repeat(26), i64::MIN);
+    assert!(text.len() <= milter::REASON_BYTES, "nothing of it is cut");
+    let reason = Edit::Quarantine(Reason::sanitised(text));
+    assert_eq!(decision.edits.last(), Some(&reason));
+    let ticket = decision.ticket.expect("a verdict was recorded");
+    assert_eq!(ticket.reply, "accept, and hold it");
 }
 
 #[test]
