@@ -14,7 +14,18 @@ pub(crate) fn run(
     terminal: &mut Terminal,
 ) -> Result<Exit> {
     match command {
-        ConfigCommand::Check => check(named, terminal),
+        ConfigCommand::Check { postfix, doctor } => {
+            let checked = check(named, terminal)?;
+            match (postfix, checked) {
+                (true, Exit::Done) => {
+                    if !terminal.wants_json() {
+                        terminal.line("")?;
+                    }
+                    crate::doctor::run(&Config::load(named)?, doctor, terminal)
+                }
+                _ => Ok(checked),
+            }
+        }
         ConfigCommand::Print { defaults: true } if terminal.wants_json() => {
             terminal.json(&Config::default())?;
             Ok(Exit::Done)
@@ -78,6 +89,10 @@ fn summary(config: &Config, terminal: &mut Terminal) -> Result<()> {
         .iter()
         .map(ToString::to_string)
         .collect();
+    let relay = config.relay.as_ref().map(|relay| {
+        let listen: Vec<String> = relay.listen.iter().map(ToString::to_string).collect();
+        format!("{} to {}", listen.join(", "), relay.next_hop.address)
+    });
     let tenants: Vec<&str> = config.tenants.iter().map(|t| t.name.as_str()).collect();
     let policy = &config.policy;
     let reject = policy
@@ -88,8 +103,9 @@ fn summary(config: &Config, terminal: &mut Terminal) -> Result<()> {
         ("state", config.state_dir.display().to_string()),
         ("rules", config.rules_dir.display().to_string()),
         ("milter", listen.join(", ")),
+        ("relay", relay.unwrap_or_else(|| "none".to_owned())),
         ("workers", config.workers.count.to_string()),
-        ("release", config.release.address.to_string()),
+        ("release", config.release_to().to_string()),
         (
             "policy",
             format!(

@@ -9,6 +9,7 @@ mod address;
 mod mistake;
 mod print;
 mod read;
+mod relay;
 mod sections;
 mod tenants;
 mod units;
@@ -17,6 +18,10 @@ mod walk;
 
 pub(crate) use address::Listen;
 pub(crate) use mistake::{ConfigErrors, Mistake};
+pub(crate) use relay::{
+    BareLineEnds, Host, Network, NextHop, NextHopAddress, NextHopTls, Position, Protocol, Relay,
+    RelayTls, RelayTlsLevel,
+};
 pub(crate) use sections::{
     Config, Control, Headers, Limits, Log, LogFormat, LogLevel, MailLimits, Milter, Quarantine,
     QuarantineMode, Release, Rules, Store, UnpackLimits, Vendor, Workers,
@@ -42,7 +47,7 @@ pub(crate) fn locate(named: Option<&Path>) -> Option<PathBuf> {
 }
 
 impl Config {
-    /// Reads the configuration that [`locate`] finds, or takes the defaults.
+    /// Reads the configuration that [`locate`] finds, or takes what holds without one.
     pub(crate) fn load(named: Option<&Path>) -> Result<Config, ConfigErrors> {
         match Config::recover(named)? {
             (config, None) => Ok(config),
@@ -75,7 +80,7 @@ impl Config {
 
     fn recover(named: Option<&Path>) -> Result<(Config, Option<ConfigErrors>), ConfigErrors> {
         let Some(file) = locate(named) else {
-            return Ok((Config::default(), None));
+            return Ok((Config::without_file(), None));
         };
         let text = read_text(&file).map_err(|why| ConfigErrors::unreadable(&file, why))?;
         Ok(parse(&text, &file))

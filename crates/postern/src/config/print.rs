@@ -1,6 +1,6 @@
 //! The configuration as TOML that reads back to the same.
 
-use super::Config;
+use super::{Config, Relay};
 use std::collections::BTreeMap;
 
 impl Config {
@@ -14,7 +14,7 @@ impl Config {
 /// Tenants repeat the keys of `[policy]`, which is where they are looked for first.
 pub(super) fn homes() -> BTreeMap<String, String> {
     let mut places = BTreeMap::new();
-    if let Ok(table) = toml::Table::try_from(Config::default()) {
+    if let Ok(table) = toml::Table::try_from(complete()) {
         collect(&table, "", &mut places);
     }
     let single = |(key, mut places): (String, Vec<String>)| {
@@ -22,6 +22,14 @@ pub(super) fn homes() -> BTreeMap<String, String> {
         Some((key, place))
     };
     places.into_iter().filter_map(single).collect()
+}
+
+/// Every section, those included that there need not be.
+fn complete() -> Config {
+    Config {
+        relay: Some(Relay::default()),
+        ..Config::default()
+    }
 }
 
 fn collect(table: &toml::Table, path: &str, places: &mut BTreeMap<String, Vec<String>>) {

@@ -6,7 +6,7 @@ use super::values::{
     tenant_name, word, words,
 };
 use super::walk::{Mistakes, Section};
-use super::{address, mistake, print, units, *};
+use super::{address, mistake, print, relay, units, *};
 use policy::{Action, AllowList, Category, CategoryActions, Failing, Stage};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Range, RangeInclusive};
@@ -74,6 +74,7 @@ fn all(s: &mut Section<'_>) -> Config {
     Config {
         rules_dir: s.value("rules_dir", defaults.rules_dir, path),
         milter: s.section("milter", milter),
+        relay: relay::relay(s),
         workers: s.section("workers", workers),
         limits: s.section("limits", limits),
         headers: s.section("headers", headers),
@@ -99,17 +100,7 @@ fn milter(s: &mut Section<'_>) -> Milter {
         spill_bytes: s.value("spill_bytes", d.spill_bytes, values::size(0..=GIB)),
         drain_timeout: s.value("drain_timeout", d.drain_timeout, seconds(0..=3_600)),
     };
-    for (place, listen) in s.places("listen").into_iter().zip(&milter.listen) {
-        if milter
-            .listen
-            .iter()
-            .filter(|other| *other == listen)
-            .count()
-            > 1
-        {
-            s.wrong("listen", place, format!("{listen} is named twice"), None);
-        }
-    }
+    values::no_doubles(s, "listen", &milter.listen);
     milter
 }
 
@@ -202,7 +193,7 @@ fn store(s: &mut Section<'_>) -> Store {
 fn release(s: &mut Section<'_>) -> Release {
     let d = Release::default();
     Release {
-        address: s.value("address", d.address, values::parsed),
+        address: s.value("address", d.address, |v| values::parsed(v).map(Some)),
         helo: s.value("helo", d.helo, helo),
         timeout: s.value("timeout", d.timeout, seconds(1..=3_600)),
     }

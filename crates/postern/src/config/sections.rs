@@ -1,6 +1,7 @@
 //! The resolved configuration: one structure for each section of the file.
 
 use super::address::{self, HostPort, Listen};
+use super::relay::{Host, NextHopAddress, Protocol, Relay};
 use super::tenants::{PolicySection, TenantSection};
 use super::units;
 use policy::Stage;
@@ -19,6 +20,9 @@ pub(crate) struct Config {
     pub rules_dir: PathBuf,
     /// The milter door.
     pub milter: Milter,
+    /// The door for SMTP; nothing if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relay: Option<Relay>,
     /// The processes that look at mail.
     pub workers: Workers,
     /// Bounds on what is looked into.
@@ -243,8 +247,9 @@ impl Default for Store {
 /// `[release]`: where released mails go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Release {
-    /// An SMTP server behind the filter; default `127.0.0.1:25`.
-    pub address: HostPort,
+    /// An SMTP server behind the filter. Nothing: see [`Config::release_to`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<HostPort>,
     /// What to call ourselves in EHLO; default `localhost`.
     pub helo: String,
     /// How long to wait for the greeting and for each reply; default 60 s. For the reply to the
@@ -256,10 +261,7 @@ pub(crate) struct Release {
 impl Default for Release {
     fn default() -> Self {
         Release {
-            address: HostPort {
-                host: "127.0.0.1".to_owned(),
-                port: 25,
-            },
+            address: None,
             helo: "localhost".to_owned(),
             timeout: Duration::from_secs(60),
         }
@@ -348,6 +350,7 @@ impl Default for Config {
             state_dir,
             rules_dir: PathBuf::from("rules"),
             milter: Milter::default(),
+            relay: None,
             workers: Workers::default(),
             limits: Limits::default(),
             headers: Headers::default(),
@@ -359,5 +362,42 @@ impl Default for Config {
             rules: Rules::default(),
             tenants: Vec::new(),
         }
+    }
+}
+
+impl Config {
+    /// What holds without any configuration file: the defaults, and a relay that shows what Postern does.
+    pub(super) fn without_file() -> Config {
+        let config = Config::default();
+        Config {
+            relay: Some(Relay::demonstration(&config.state_dir)),
+            ..config
+        }
+    }
+
+    /// Where released mail goes: to `[release] address`, else where the relay sends mail that passes, else
+    /// to the mail server of this machine.
+    pub(crate) fn release_to(&self) -> NextHopAddress {
+        let smtp = |address: HostPort| NextHopAddress::Server {
+            protocol: Protocol::Smtp,
+            host: Host::Tcp(address),
+        };
+        let next_hop = || {
+            self.relay
+                .as_ref()
+                .map(|relay| relay.next_hop.address.clone())
+        };
+        let own = || HostPort {
+            host: "127.0.0.1".to_owned(),
+            port: 25,
+        };
+        let named = self.release.address.clone().map(smtp);
+        named.or_else(next_hop).unwrap_or_else(|| smtp(own()))
+    }
+
+    /// The longest message that some door takes, in bytes.
+    pub(crate) fn message_bytes(&self) -> u64 {
+        let relay = self.relay.as_ref().map_or(0, |r| r.limits.message_bytes);
+        self.milter.message_bytes.max(relay)
     }
 }

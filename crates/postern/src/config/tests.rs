@@ -1,6 +1,7 @@
 //! Golden error texts, and that file, code and documentation say the same.
 
 mod client;
+mod relay;
 
 use super::*;
 use policy::{Action, Category, Stage};
@@ -56,6 +57,8 @@ fn the_defaults_are_printed_as_they_are_documented() {
 fn every_key_is_documented() {
     let mut full = Config::default();
     full.rules.vendor.insert("<name>".into(), Vendor::default());
+    full.relay = Some(Relay::default());
+    full.release.address = Some("127.0.0.1:25".parse().expect("an address"));
     let table = toml::Table::try_from(&full).expect("serialises");
     let documented: BTreeSet<String> = documented_keys();
     for key in keys(&table, "") {

@@ -1,6 +1,6 @@
 //! Reading values: what each kind of key takes, and what it says to all else.
 
-use super::walk::nearest;
+use super::walk::{Section, nearest};
 use super::{address, units};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -105,6 +105,25 @@ pub(super) fn path(value: &DeValue<'_>) -> Result<PathBuf, String> {
         return Err("expected the path of a directory".to_owned());
     }
     Ok(PathBuf::from(text))
+}
+
+/// The path of a file, or an empty text for none.
+pub(super) fn file(value: &DeValue<'_>) -> Result<PathBuf, String> {
+    let text = text(value)?;
+    if text.contains('\0') {
+        return Err("expected the path of a file".to_owned());
+    }
+    Ok(PathBuf::from(text))
+}
+
+/// Notes the values of an array that stand in it more than once.
+pub(super) fn no_doubles<T: PartialEq + ToString>(s: &Section<'_>, key: &str, values: &[T]) {
+    for (place, value) in s.places(key).into_iter().zip(values) {
+        if values.iter().filter(|other| *other == value).count() > 1 {
+            let message = format!("{} is named twice", value.to_string());
+            s.wrong(key, place, message, None);
+        }
+    }
 }
 
 pub(super) fn socket(value: &DeValue<'_>) -> Result<PathBuf, String> {

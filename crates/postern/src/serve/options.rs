@@ -1,7 +1,7 @@
 //! From the configuration to the options of the parts.
 
 use super::room;
-use crate::config::{Config, QuarantineMode, Vendor};
+use crate::config::{Config, Host, NextHopAddress, Protocol, QuarantineMode, Vendor};
 use anyhow::{Result, bail};
 use filter::worker::PoolOptions;
 use filter::{FilterOptions, RulesDir};
@@ -73,7 +73,14 @@ pub(crate) fn load(config: &Config) -> LoadOptions {
 /// Where released mail goes.
 pub(super) fn target(config: &Config) -> Result<Target> {
     let release = &config.release;
-    let target = Target::new(&release.address.to_string(), &release.helo)?;
+    let address = match config.release_to() {
+        NextHopAddress::Server {
+            protocol: Protocol::Smtp,
+            host: Host::Tcp(address),
+        } => address,
+        other => bail!("{other}: mail is released by SMTP"),
+    };
+    let target = Target::new(&address.to_string(), &release.helo)?;
     let timeouts = Timeouts {
         command: release.timeout,
         ..Timeouts::default()
@@ -82,7 +89,7 @@ pub(super) fn target(config: &Config) -> Result<Target> {
 }
 
 /// The options of the milter door.
-pub(super) fn milter(config: &Config) -> ServerOptions {
+pub(crate) fn milter(config: &Config) -> ServerOptions {
     let door = &config.milter;
     // Without them a verdict could not be carried out.
     let needed = Actions::ADD_HEADERS | Actions::CHANGE_HEADERS | Actions::DELETE_RECIPIENT;
@@ -126,7 +133,7 @@ fn limits(config: &Config) -> unpack::Limits {
         ratio: unpack.ratio,
         ..unpack::Limits::default()
     };
-    limits.mail.message_bytes = size(config.milter.message_bytes);
+    limits.mail.message_bytes = size(config.message_bytes());
     limits.mail.headers = size(mail.headers);
     limits.mail.header_bytes = size(mail.header_bytes);
     limits.mail.parts = size(mail.parts);

@@ -65,6 +65,7 @@ fn needs_restart(before: &Config, now: &Config) -> Vec<&'static str> {
         (before.state_dir != now.state_dir, "state_dir"),
         (before.rules_dir != now.rules_dir, "rules_dir"),
         (before.milter != now.milter, "milter"),
+        (before.relay != now.relay, "relay"),
         (before.workers != now.workers, "workers"),
         (before.limits != now.limits, "limits"),
         (before.headers != now.headers, "headers"),
