@@ -19,6 +19,8 @@ mod commands_in_the_documentation_exist;
 mod config_with_three_mistakes_lists_all_three;
 mod control_socket_is_for_its_owner_alone;
 mod daemon_killed_in_the_middle_loses_nothing;
+mod doctor_finds_what_is_dangerous_in_postfix;
+mod doctor_tells_whether_postern_can_be_reached;
 mod eicar_in_zip_in_zip_is_held;
 mod full_disk_answers_452;
 mod hostile_text_never_reaches_the_terminal;

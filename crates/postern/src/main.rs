@@ -6,6 +6,7 @@
 mod audit;
 mod cli;
 mod config;
+mod doctor;
 mod logging;
 mod offline;
 mod rulecheck;
@@ -67,6 +68,9 @@ fn run(cli: &Cli, terminal: &mut Terminal) -> Result<Exit> {
     if let Command::Rules(RulesCommand::Check { .. }) = &cli.command {
         return rulecheck::run(&config, terminal);
     }
+    if let Command::Doctor(args) = &cli.command {
+        return doctor::run(&config, args, terminal);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -111,6 +115,7 @@ async fn run_async(cli: &Cli, config: Config, terminal: &mut Terminal) -> Result
         Command::Status => cli::status::run(&client(&config).await?, terminal).await,
         // Each of these has been run before.
         Command::Rules(RulesCommand::Check { .. })
+        | Command::Doctor(_)
         | Command::Worker
         | Command::Completions { .. }
         | Command::Man { .. }

@@ -58,6 +58,9 @@ pub(crate) enum Command {
         after_help = "Exit status: 0 all is well, 1 it has problems, 2 it cannot be reached."
     )]
     Status,
+    /// Say what is dangerous in Postfix's configuration, with Postern behind it
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor(DoctorArgs),
     /// Check and print the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -88,6 +91,7 @@ impl Command {
             | Command::Serve
             | Command::Worker
             | Command::Scan(_)
+            | Command::Doctor(_)
             | Command::Config(_)
             | Command::Completions { .. }
             | Command::Man { .. } => false,
@@ -268,12 +272,45 @@ pub(crate) enum AuditCommand {
     Verify,
 }
 
+/// `postern doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// The program that knows Postfix's configuration [default: postconf]
+    #[arg(long, value_name = "PATH")]
+    pub postconf: Option<PathBuf>,
+    /// Directory of main.cf and master.cf [default: Postfix's own]
+    #[arg(long, value_name = "DIR")]
+    pub postfix_dir: Option<PathBuf>,
+    /// Let warnings count as dangers
+    #[arg(long)]
+    pub strict: bool,
+    /// Compare configurations only: connect to nothing
+    #[arg(long)]
+    pub offline: bool,
+}
+
+const DOCTOR_HELP: &str = "\
+Exit status: 0 nothing dangerous (there may be warnings), 1 a danger, 2 an error.";
+
 /// `postern config`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Say all that is wrong with the configuration
-    #[command(after_help = "Exit status: 0 nothing is wrong, 2 something is.")]
-    Check,
+    #[command(
+        after_help = "Exit status: 0 nothing is wrong, 1 a danger in Postfix's, 2 something is wrong.",
+        mut_arg("postconf", |arg| arg.requires("postfix")),
+        mut_arg("postfix_dir", |arg| arg.requires("postfix")),
+        mut_arg("strict", |arg| arg.requires("postfix")),
+        mut_arg("offline", |arg| arg.requires("postfix"))
+    )]
+    Check {
+        /// Then do what `postern doctor` does
+        #[arg(long)]
+        postfix: bool,
+        /// How.
+        #[command(flatten)]
+        doctor: DoctorArgs,
+    },
     /// Print the configuration in force, as a file that could be read
     Print {
         /// Print the defaults instead, with their documentation

@@ -22,8 +22,8 @@ pub(crate) mod store;
 pub(crate) mod verdict;
 
 pub(crate) use args::{
-    AuditCommand, BatchArgs, Cli, Command, ConfigCommand, ExportArgs, RulesCommand, ScanArgs,
-    StoreCommand,
+    AuditCommand, BatchArgs, Cli, Command, ConfigCommand, DoctorArgs, ExportArgs, RulesCommand,
+    ScanArgs, StoreCommand,
 };
 pub(crate) use filters::ListArgs;
 
