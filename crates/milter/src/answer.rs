@@ -6,7 +6,6 @@ use bytes::{Bytes, BytesMut};
 
 use crate::filter::{AnswerError, Edit, Reply};
 use crate::negotiation::Agreement;
-use crate::protocol::BODY_CHUNK;
 use crate::response::Response;
 
 /// All edits and the final reply as frames, in the order that MTAs need: header and envelope
@@ -107,19 +106,14 @@ fn encode_edit(edit: &Edit, agreement: &Agreement, target: &mut BytesMut) {
             value: value.wire(space),
         },
         Edit::Quarantine(reason) => Response::Quarantine(reason.wire()),
-        Edit::ReplaceBody(body) => return encode_body(body, target),
+        Edit::ReplaceBody(body) => {
+            for chunk in body.chunks() {
+                Response::ReplaceBody(chunk).encode(target);
+            }
+            return;
+        }
     }
     .encode(target);
-}
-
-/// An empty body is one empty chunk, so that the old one does not stay.
-fn encode_body(body: &[u8], target: &mut BytesMut) {
-    if body.is_empty() {
-        Response::ReplaceBody(Bytes::new()).encode(target);
-    }
-    for chunk in body.chunks(BODY_CHUNK) {
-        Response::ReplaceBody(Bytes::copy_from_slice(chunk)).encode(target);
-    }
 }
 
 #[cfg(test)]

@@ -11,9 +11,13 @@ use crate::protocol::{Actions, Events};
 /// A longer string of an envelope is refused, in bytes. SMTP lines end at some thousand bytes.
 const STRING_BYTES: usize = 16 * 1024;
 
-/// Longer macro, MAIL and RCPT commands are refused, in bytes. Their many small strings would take
-/// far more memory than the frame itself.
+/// Longer macro, MAIL and RCPT commands are refused, in bytes. SMTP lines end at some thousand
+/// bytes, and macros are about such lines.
 const LIST_BYTES: usize = 64 * 1024;
+
+/// So are those of more strings: small ones take far more memory than the frame itself. MTAs send
+/// some ten macros, and fewer parameters.
+const LIST_STRINGS: usize = 1_000;
 
 /// One command of the MTA.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -377,7 +381,9 @@ impl Payload {
     }
 
     fn expect_list(&self, command: &'static str) -> Result<(), CommandError> {
-        if self.rest.len() <= LIST_BYTES {
+        let within = self.rest.len() <= LIST_BYTES
+            && self.rest.iter().filter(|byte| **byte == 0).count() <= LIST_STRINGS;
+        if within {
             return Ok(());
         }
         Err(CommandError::Malformed {

@@ -4,8 +4,9 @@ use std::future::Future;
 
 use crate::envelope::{Connection, Envelope, Path, Transaction};
 use crate::negotiation::NegotiationError;
+use crate::parameters::{RecipientParameters, SenderParameters};
 use crate::protocol::Actions;
-use crate::text::{Address, HeaderName, HeaderValue, Parameters, Reason, ReplyText};
+use crate::text::{Address, Body, HeaderName, HeaderValue, Reason, ReplyText};
 
 /// A filter. One value serves all connections.
 ///
@@ -129,7 +130,7 @@ pub enum Edit {
         /// Its address.
         address: Address,
         /// Its ESMTP parameters, mostly none.
-        parameters: Parameters,
+        parameters: RecipientParameters,
     },
     /// Change or delete a header field.
     ChangeHeader {
@@ -145,7 +146,7 @@ pub enum Edit {
         /// The new sender.
         address: Address,
         /// Its ESMTP parameters, mostly none.
-        parameters: Parameters,
+        parameters: SenderParameters,
     },
     /// Remove a recipient, named as in [`Envelope::recipients`].
     DeleteRecipient(Address),
@@ -160,8 +161,8 @@ pub enum Edit {
     },
     /// Have the MTA hold the message. The reply must be one that passes it.
     Quarantine(Reason),
-    /// Replace the body; several are one after another. Line ends are CRLF.
-    ReplaceBody(Vec<u8>),
+    /// Replace the body; several are one after another.
+    ReplaceBody(Body),
 }
 
 impl Edit {

@@ -28,6 +28,7 @@ mod incoming;
 pub mod mta;
 mod negotiation;
 mod options;
+mod parameters;
 mod protocol;
 mod response;
 mod server;
@@ -42,11 +43,12 @@ pub use frame::{FRAME_BYTES, Frame, FrameCodec, FrameError};
 pub use intake::{Listener, Message};
 pub use negotiation::{Agreement, NegotiationError};
 pub use options::{Asks, ServerOptions};
+pub use parameters::{RecipientParameters, SenderParameters};
 pub use protocol::{Actions, BODY_CHUNK, Events, MacroStage, OLDEST_VERSION, VERSION};
 pub use response::Response;
 pub use server::serve;
 pub use session::{Phase, Violation};
 pub use text::{
-    ADDRESS_BYTES, Address, HeaderName, HeaderValue, LINE_BYTES, Parameters, REASON_BYTES,
+    ADDRESS_BYTES, Address, Body, HeaderName, HeaderValue, LINE_BYTES, REASON_BYTES,
     REPLY_LINE_BYTES, REPLY_LINES, Reason, ReplyText, TextError, VALUE_BYTES,
 };

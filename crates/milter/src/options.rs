@@ -9,10 +9,10 @@ use crate::protocol::Actions;
 /// The options of [`serve`](crate::serve()). All bounds are per connection unless they say otherwise.
 ///
 /// What a connection costs at most, not counting a message that the filter is working on:
-/// `spill_bytes` for the message, `header_bytes` for the list of its fields, `envelope_bytes`,
-/// 64 KiB of macros for each of seven stages, and twice `frame_bytes` for reading. With the
-/// defaults that is 5 MB for an MTA that breaks every rule, and 2 MB for a hostile mail that comes
-/// through one that does not; an ordinary connection costs 100 KB.
+/// `spill_bytes` and one frame for the message, `header_bytes` for the list of its fields,
+/// `envelope_bytes`, 1 MiB of macros, and twice `frame_bytes` for reading. With the defaults that
+/// is 6 MB for an MTA that breaks every rule, and 2 MB for a hostile mail that comes through one
+/// that does not; an ordinary connection costs 100 KB.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
     /// Actions without which the filter is of no use. An MTA that does not offer all of them is

@@ -5,6 +5,8 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::protocol::BODY_CHUNK;
+
 /// The longest name of a header field, in bytes.
 const NAME_BYTES: usize = 76;
 
@@ -48,6 +50,9 @@ pub enum TextError {
     /// The text is empty, or a line of it is.
     #[error("{0}: empty")]
     Empty(&'static str),
+    /// A parameter that the MTA would not take, or not there.
+    #[error("ESMTP parameter {0:?} is not allowed")]
+    Parameter(String),
     /// The enhanced status has not the form `x.y.z`, or its class is not the code's.
     #[error("enhanced status {status:?} does not fit SMTP code {code}")]
     Status {
@@ -191,32 +196,47 @@ impl Address {
     }
 }
 
-/// ESMTP parameters of an address, separated by spaces.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Parameters(Bytes);
+/// A message's new body, or a piece of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body(Bytes);
 
-impl Parameters {
-    /// Printable ASCII and single spaces. Postfix knows NOTIFY and ORCPT for recipients, RET and
-    /// ENVID for the sender, and ignores others.
+impl Body {
+    /// Lines that end with CRLF. The last one must, too: another piece may follow.
     ///
     /// # Errors
-    /// Anything else, and more than [`ADDRESS_BYTES`].
-    pub fn new(parameters: impl AsRef<[u8]>) -> Result<Self, TextError> {
-        const WHAT: &str = "ESMTP parameters";
-        let parameters = parameters.as_ref();
-        check_length(parameters, ADDRESS_BYTES, WHAT)?;
-        check(parameters, WHAT, |byte| {
-            byte.is_ascii_graphic() || byte == b' '
-        })?;
-        Ok(Self(Bytes::copy_from_slice(parameters)))
+    /// A CR or LF that is not part of a CRLF, by which a body could become a second mail at the
+    /// next hop, or a last line without an end.
+    pub fn new(body: impl Into<Bytes>) -> Result<Self, TextError> {
+        let body = body.into();
+        let mut before = None;
+        for (position, &byte) in body.iter().enumerate() {
+            if (before == Some(b'\r')) != (byte == b'\n') {
+                return Err(TextError::Character {
+                    what: "body",
+                    byte,
+                    position,
+                });
+            }
+            before = Some(byte);
+        }
+        match before {
+            None | Some(b'\n') => Ok(Self(body)),
+            Some(byte) => Err(TextError::Character {
+                what: "body",
+                byte,
+                position: body.len().saturating_sub(1),
+            }),
+        }
     }
 
-    pub(crate) fn wire(&self) -> Bytes {
-        self.0.clone()
-    }
-
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// The pieces as they go over the wire. An empty body is one empty chunk, so that the old one
+    /// does not stay.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = Bytes> {
+        let count = self.0.len().div_ceil(BODY_CHUNK).max(1);
+        (0..count).map(|number| {
+            let start = number * BODY_CHUNK;
+            self.0.slice(start..self.0.len().min(start + BODY_CHUNK))
+        })
     }
 }
 
@@ -225,10 +245,14 @@ impl Parameters {
 pub struct Reason(Bytes);
 
 impl Reason {
-    /// A reason from any bytes; what does not fit is replaced or cut.
+    /// A reason from any bytes; what does not fit is replaced or cut, and what would be empty
+    /// becomes `?`.
     #[must_use]
     pub fn sanitised(reason: impl AsRef<[u8]>) -> Self {
-        let clean = clean(reason.as_ref(), is_reply_text, REASON_BYTES);
+        let mut clean = clean(reason.as_ref(), is_reply_text, REASON_BYTES);
+        if clean.trim_ascii().is_empty() {
+            clean = b"?".to_vec();
+        }
         Self(clean.into())
     }
 

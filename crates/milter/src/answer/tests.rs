@@ -4,8 +4,9 @@ use tokio_util::codec::Decoder;
 use super::*;
 use crate::command::Offer;
 use crate::frame::FrameCodec;
-use crate::protocol::{Actions, Events};
-use crate::text::{Address, HeaderName, HeaderValue, Parameters, Reason, ReplyText};
+use crate::parameters::{RecipientParameters, SenderParameters};
+use crate::protocol::{Actions, BODY_CHUNK, Events};
+use crate::text::{Address, Body, HeaderName, HeaderValue, Reason, ReplyText};
 
 fn agreement(events: Events) -> Agreement {
     Agreement::from(Offer {
@@ -57,7 +58,7 @@ fn decode(bytes: &mut BytesMut) -> Vec<Response> {
 #[test]
 fn edits_come_in_the_safe_order_with_the_reply_last() {
     let edits = [
-        Edit::ReplaceBody(b"new\r\n".to_vec()),
+        Edit::ReplaceBody(Body::new("new\r\n").unwrap()),
         Edit::AddHeader {
             name: name("A"),
             value: value("1"),
@@ -107,9 +108,10 @@ fn the_leading_space_is_written_only_where_it_was_agreed_on() {
 
 #[test]
 fn a_long_body_goes_in_chunks_and_an_empty_one_in_an_empty_chunk() {
-    let body = vec![b'x'; BODY_CHUNK + 1];
+    let mut body = vec![b'x'; BODY_CHUNK - 1];
+    body.extend_from_slice(b"\r\n");
     let sent = responses(
-        &[Edit::ReplaceBody(body)],
+        &[Edit::ReplaceBody(Body::new(body).unwrap())],
         &Reply::Accept,
         &agreement(Events::NONE),
     );
@@ -122,7 +124,7 @@ fn a_long_body_goes_in_chunks_and_an_empty_one_in_an_empty_chunk() {
         .collect();
     assert_eq!(lengths, [BODY_CHUNK, 1]);
     let sent = responses(
-        &[Edit::ReplaceBody(Vec::new())],
+        &[Edit::ReplaceBody(Body::new("").unwrap())],
         &Reply::Accept,
         &agreement(Events::NONE),
     );
@@ -143,7 +145,7 @@ fn an_edit_that_was_not_granted_is_an_error_and_not_left_out() {
     assert_eq!(error, AnswerError::NotGranted(Actions::CHANGE_HEADERS));
     let notify = Edit::AddRecipient {
         address: Address::new("b@example.net").unwrap(),
-        parameters: Parameters::new("NOTIFY=NEVER").unwrap(),
+        parameters: RecipientParameters::new("NOTIFY=NEVER").unwrap(),
     };
     let error = encode_decision(&[notify], &Reply::Accept, &nothing).unwrap_err();
     assert_eq!(
@@ -181,4 +183,64 @@ fn a_quarantine_never_goes_with_a_refusal() {
 fn the_zeroth_occurrence_is_the_first() {
     let sent = responses(&[change(0)], &Reply::Accept, &agreement(Events::NONE));
     assert_eq!(sent, [changed(1), Response::Accept]);
+}
+
+#[test]
+fn every_change_has_the_form_that_mtas_demand() {
+    let address = || Address::new("b@example.net").unwrap();
+    let recipient = |parameters| Edit::AddRecipient {
+        address: address(),
+        parameters: RecipientParameters::new(parameters).unwrap(),
+    };
+    let sender = |parameters| Edit::ChangeSender {
+        address: address(),
+        parameters: SenderParameters::new(parameters).unwrap(),
+    };
+    let change = |value| Edit::ChangeHeader {
+        occurrence: 2,
+        name: name("X"),
+        value,
+    };
+    let cases: [(Edit, &[u8]); 11] = [
+        (recipient(""), b"+<b@example.net>\0"),
+        (
+            recipient("NOTIFY=NEVER"),
+            b"2<b@example.net>\0NOTIFY=NEVER\0",
+        ),
+        (Edit::DeleteRecipient(address()), b"-<b@example.net>\0"),
+        (sender(""), b"e<b@example.net>\0"),
+        (sender("RET=HDRS"), b"e<b@example.net>\0RET=HDRS\0"),
+        (
+            Edit::AddHeader {
+                name: name("X"),
+                value: value("1\r\n 2"),
+            },
+            b"hX\0 1\n 2\0",
+        ),
+        (
+            Edit::InsertHeader {
+                index: 258,
+                name: name("X"),
+                value: value("1"),
+            },
+            b"i\0\0\x01\x02X\0 1\0",
+        ),
+        (change(Some(value("1"))), b"m\0\0\0\x02X\0 1\0"),
+        // Not even a space: an MTA deletes the field only if the value is empty.
+        (change(None), b"m\0\0\0\x02X\0\0"),
+        (Edit::Quarantine(Reason::sanitised("held")), b"qheld\0"),
+        (Edit::ReplaceBody(Body::new("x\r\n").unwrap()), b"bx\r\n"),
+    ];
+    for (edit, expected) in cases {
+        let edits = [edit.clone()];
+        let agreed = agreement(Events::LEADING_SPACE);
+        let sent = encode_decision(&edits, &Reply::Accept, &agreed).unwrap();
+        let length = u32::try_from(expected.len()).unwrap().to_be_bytes();
+        let expected = [&length[..], expected, b"\0\0\0\x01a"].concat();
+        assert_eq!(
+            sent.escape_ascii().to_string(),
+            expected.escape_ascii().to_string(),
+            "{edit:?}"
+        );
+    }
 }

@@ -96,10 +96,13 @@ fn an_address_cannot_end_its_brackets_or_its_line() {
 }
 
 #[test]
-fn parameters_are_printable() {
-    assert!(Parameters::new("NOTIFY=NEVER ORCPT=rfc822;a@b").is_ok());
-    assert!(Parameters::new("A=1\r\nX").is_err());
-    assert!(Parameters::new("A=1\0").is_err());
+fn a_body_has_no_line_end_but_crlf() {
+    for body in ["", "\r\n", "a\r\n\r\n.\r\nb\r\n"] {
+        assert!(Body::new(body).is_ok(), "{body:?}");
+    }
+    for body in ["a", "a\r", "a\n", "\n", "a\r\r\n", "a\n.\r\n", "a\rb\r\n"] {
+        assert!(Body::new(body).is_err(), "{body:?}");
+    }
 }
 
 #[test]
@@ -173,4 +176,5 @@ fn a_reason_is_cut_where_postfix_cuts_it() {
         "{:?}",
         reason.wire()
     );
+    assert_eq!(Reason::sanitised("\r\n").wire(), "?");
 }

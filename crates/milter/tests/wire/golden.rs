@@ -287,6 +287,42 @@ fn a_malformed_payload_is_refused_with_what_is_wrong() {
 }
 
 #[test]
+fn a_payload_cut_anywhere_is_malformed_or_a_shorter_list() {
+    let whole: [(u8, &[u8]); 10] = [
+        (b'C', b"client.example\x004\x9c\x40192.0.2.1\0"),
+        (b'C', b"client.example\x006\x9c\x40IPv6:2001:db8::1\0"),
+        (b'C', b"client.example\0L\0\0/run/client\0"),
+        (b'C', b"client.example\0U"),
+        (b'D', b"Mi\x004BX\0{auth_type}\0PLAIN\0"),
+        (b'H', b"client.example\0"),
+        (b'L', b"Subject\0 hi\n there\0"),
+        (b'M', b"<a@example.org>\0SIZE=1\0BODY=8BITMIME\0"),
+        (b'O', b"\0\0\0\x06\0\0\x01\xff\0\x1f\xff\xff"),
+        (b'U', b"XYZZY\0"),
+    ];
+    for (code, payload) in whole {
+        let parse = |payload: &[u8]| {
+            let payload = Bytes::copy_from_slice(payload);
+            Command::parse(Frame { code, payload })
+        };
+        assert!(parse(payload).is_ok());
+        for end in 0..payload.len() {
+            let cut = &payload[..end];
+            let is_list = match code {
+                b'D' => cut == b"M" || cut == b"Mi\x004BX\0",
+                b'M' => cut.ends_with(b"\0"),
+                _ => false,
+            };
+            assert_eq!(parse(cut).is_ok(), is_list, "{}", cut.escape_ascii());
+        }
+        if code != b'O' {
+            let longer = [payload, b"x"].concat();
+            assert!(parse(&longer).is_err(), "{}", longer.escape_ascii());
+        }
+    }
+}
+
+#[test]
 fn an_unknown_code_is_named() {
     let frame = Frame {
         code: b'z',
