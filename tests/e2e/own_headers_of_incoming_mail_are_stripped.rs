@@ -30,3 +30,49 @@ fn in_every_spelling_and_number() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn and_so_are_results_of_verification_that_bear_our_name() -> Result<()> {
+    let site = Site::start(Setup::default().set("headers.authserv_id", "\"mx.rcpt.example\""))?;
+    let fields = [
+        (
+            "other.example; spf=pass smtp.mailfrom=sender.example (first)",
+            true,
+        ),
+        (
+            "mx.rcpt.example; spf=pass smtp.mailfrom=sender.example",
+            false,
+        ),
+        ("MX.Rcpt.Example 1; none", false),
+        ("mx.rcpt.example.other.test; none (second)", true),
+        (
+            "(a (nested) comment)\r\n\tmx.rcpt.example\r\n (and one more) ;\r\n dkim=pass",
+            false,
+        ),
+        ("\"mx.rcpt.example\"; dmarc=pass", false),
+        ("third.example; (mx.rcpt.example;) none (third)", true),
+        ("mx.rcpt.example", false),
+    ];
+    let names = ["Authentication-Results", "AUTHENTICATION-results"];
+    let mut mail = b"ARC-Authentication-Results: i=1; mx.rcpt.example; none (sealed)\r\n".to_vec();
+    for ((value, _), name) in fields.iter().zip(names.iter().cycle()) {
+        mail.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+    }
+    mail.extend_from_slice(&clean("results"));
+    assert_eq!(site.send(&mail)?.code, 250);
+
+    let received = site.sink.wait_for("Subject: results")?;
+    let header = header_block(&received.data);
+    let left: Vec<&str> = header
+        .lines()
+        .filter_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            name.eq_ignore_ascii_case(names[0]).then_some(value)
+        })
+        .collect();
+    let expected = fields.iter().filter(|(_, stays)| *stays);
+    let expected: Vec<&str> = expected.map(|(value, _)| *value).collect();
+    assert_eq!(left, expected, "{header}");
+    assert!(header.contains("(sealed)"), "{header}");
+    Ok(())
+}

@@ -174,6 +174,13 @@ impl Postfix {
         files.map(|file| Ok(fs::read(file?.path())?)).collect()
     }
 
+    /// Lets a mail go that waits in the hold queue.
+    pub(crate) fn release(&self, queue_id: &str) -> Result<()> {
+        let mut postsuper = Command::new("postsuper");
+        postsuper.arg("-c").arg(self.conf()).args(["-H", queue_id]);
+        self.run(&mut postsuper)
+    }
+
     /// The mail log.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.path("maillog")).unwrap_or_default()
