@@ -1,5 +1,6 @@
 //! Commands against a made-up daemon.
 
+mod answers;
 mod batch;
 mod configuration;
 mod daemon;

@@ -43,12 +43,14 @@ fn everything(daemon: &Daemon, text: &str) {
         &path::entry(MAIL).expect("an id"),
         &json!({ "entries": [detail(text)] }),
     );
-    let shown = json!({"record": record(text), "reply": text, "history": [{"at": 0, "event": text, "detail": text}]});
+    let mut judged = record(text);
+    judged["held_by_mta"] = json!(true);
+    let hop = json!({"address": text, "reply": text, "queue_id": text});
+    let shown = json!({"record": judged, "reply": text, "next_hop": hop, "history": [{"at": 0, "event": text, "detail": text}]});
     daemon.answers(&path::verdict(MAIL).expect("an id"), &shown);
     let verdict = record(text)["groups"][0]["verdict"].clone();
     let replays = json!([{"tenant": text, "verdict": verdict, "equal": false}]);
-    let explained =
-        json!({"record": record(text), "replays": replays, "equal": false, "note": text});
+    let explained = json!({"record": judged, "next_hop": hop, "replays": replays, "equal": false, "note": text});
     daemon.answers(&path::explain(MAIL).expect("an id"), &explained);
     let rule = json!({"rule": text, "place": text, "file": text, "category": text, "stage": text, "action": text, "description": text});
     daemon.answers(path::RULES, &json!({"digest": text, "rules": [rule]}));
