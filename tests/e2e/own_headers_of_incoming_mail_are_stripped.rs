@@ -1,6 +1,6 @@
 //! A header field with our name is ours, or it is not there.
 
-use crate::harness::{Setup, Site, clean, header_block};
+use crate::harness::{Setup, Site, clean, eicar_in_zip_in_zip, header_block};
 use anyhow::Result;
 
 #[test]
@@ -74,5 +74,21 @@ fn and_so_are_results_of_verification_that_bear_our_name() -> Result<()> {
     let expected: Vec<&str> = expected.map(|(value, _)| *value).collect();
     assert_eq!(left, expected, "{header}");
     assert!(header.contains("(sealed)"), "{header}");
+    Ok(())
+}
+
+#[test]
+fn and_one_that_no_mail_server_could_strip_is_refused() -> Result<()> {
+    let site = Site::start(Setup::default())?;
+    let forged = format!("X-Postern-{}: yes\r\n", "x".repeat(200));
+    let mail = [forged.as_bytes(), &eicar_in_zip_in_zip("too long")].concat();
+    let reply = site.send(&mail)?;
+    assert_eq!(reply.code, 554, "{reply:?}");
+    assert!(
+        site.daemon.held_files()?.is_empty(),
+        "nothing is held for nobody"
+    );
+    assert_eq!(site.daemon.status()?["answered"]["reject"], 1);
+    assert_eq!(site.send(&clean("the next one"))?.code, 250);
     Ok(())
 }

@@ -2,7 +2,6 @@
 //! edits and a reply.
 
 use super::{Daemon, headers};
-use crate::config::Headers;
 use filter::{Answer, Door, Mail, Outcome};
 use mail::{Client, Envelope as MailEnvelope};
 use milter::{
@@ -25,17 +24,22 @@ pub(super) struct MilterDoor {
     pub(super) daemon: Arc<Daemon>,
 }
 
-/// What is to be journalled when the MTA has the answer.
+/// What is to be done when the MTA has the answer.
 #[derive(Debug)]
-pub(super) struct Ticket {
-    id: MailId,
-    queue_id: String,
-    answer: Answer,
-    reply: String,
+pub(super) enum Ticket {
+    /// There is a verdict: what was really said is journalled.
+    Judged {
+        id: MailId,
+        queue_id: String,
+        answer: Answer,
+        reply: String,
+    },
+    /// There is none, and so no record: it is only counted.
+    Unseen(Answer),
 }
 
 impl milter::Filter for MilterDoor {
-    type Ticket = Option<Ticket>;
+    type Ticket = Ticket;
 
     fn not_agreed(&self, peer: &str, error: &NegotiationError) {
         self.daemon.mta.refused(peer, error);
@@ -78,32 +82,37 @@ impl milter::Filter for MilterDoor {
         text(recipient).err().unwrap_or(Reply::Continue)
     }
 
-    async fn message(&self, transaction: Transaction) -> Decision<Option<Ticket>> {
+    async fn message(&self, transaction: Transaction) -> Decision<Ticket> {
         let Transaction {
             envelope,
             headers,
             message,
         } = transaction;
         let queue_id = envelope.queue_id().map(lossy);
+        let shown = queue_id.as_deref().unwrap_or("-");
+        // Before anything is held: what cannot be taken off now cannot be the next time either.
+        let settings = &self.daemon.headers;
+        let Some(forged) = forged_headers(&headers, &settings.authserv_id) else {
+            tracing::warn!(
+                queue_id = shown,
+                "a forged header field has no name that an MTA knows: refused"
+            );
+            let reply = refusal(554, "5.6.0", "Header field name is not acceptable");
+            return Decision::new(reply, Ticket::Unseen(Answer::Reject));
+        };
+        let deferred = || Decision::new(Reply::Tempfail, Ticket::Unseen(Answer::Tempfail));
         let Some(_room) = self.daemon.room.take(message.len()).await else {
-            let queue_id = queue_id.as_deref().unwrap_or("-");
-            tracing::warn!(queue_id, "no room for the message in time: deferred");
-            return Decision {
-                edits: vec![],
-                reply: Reply::Tempfail,
-                ticket: None,
-            };
+            tracing::warn!(
+                queue_id = shown,
+                "no room for the message in time: deferred"
+            );
+            return deferred();
         };
         let raw: Arc<[u8]> = match message.into_bytes().await {
             Ok(bytes) => bytes.into(),
             Err(error) => {
-                let queue_id = queue_id.as_deref().unwrap_or("-");
-                tracing::error!(queue_id, %error, "a spilled message cannot be read: deferred");
-                return Decision {
-                    edits: vec![],
-                    reply: Reply::Tempfail,
-                    ticket: None,
-                };
+                tracing::error!(queue_id = shown, %error, "a spilled message cannot be read: deferred");
+                return deferred();
             }
         };
         let mail = Mail {
@@ -113,20 +122,19 @@ impl milter::Filter for MilterDoor {
             raw,
         };
         let outcome = self.daemon.filter.take(mail).await;
-        decision(outcome, &envelope, &headers, &self.daemon.headers)
+        decision(outcome, &envelope, forged, settings.add)
     }
 
-    async fn answered(&self, ticket: Option<Ticket>, answered: Answered) {
-        // Without a ticket there is no verdict: the mail was deferred unseen.
-        let Some(ticket) = ticket else {
-            return self.daemon.counters.answered("tempfail");
+    async fn answered(&self, ticket: Ticket, answered: Answered) {
+        let (id, queue_id, answer, reply) = match ticket {
+            Ticket::Judged {
+                id,
+                queue_id,
+                answer,
+                reply,
+            } => (id, queue_id, answer, reply),
+            Ticket::Unseen(answer) => return self.daemon.counters.answered(answer.as_str()),
         };
-        let Ticket {
-            id,
-            queue_id,
-            answer,
-            reply,
-        } = ticket;
         let (counted, said) = match answered {
             Answered::Sent => (answer.as_str(), reply),
             Answered::Replaced(why) => {
@@ -147,16 +155,16 @@ impl milter::Filter for MilterDoor {
 fn decision(
     outcome: Outcome,
     envelope: &Envelope,
-    headers: &[Header],
-    settings: &Headers,
-) -> Decision<Option<Ticket>> {
-    let edits = edits(&outcome, envelope, headers, settings);
+    forged: Vec<Edit>,
+    add_headers: bool,
+) -> Decision<Ticket> {
+    let edits = edits(&outcome, envelope, forged, add_headers);
     let answer = match &edits {
         Some(_) => outcome.disposition.answer,
         // Delivering without the edit would hand the mail to somebody whose copy is held.
         None => {
             let queue_id = envelope.queue_id().map_or_else(|| "-".to_owned(), lossy);
-            tracing::error!(id = %outcome.id, queue_id, "a recipient or a forged header field cannot be taken off: deferred");
+            tracing::error!(id = %outcome.id, queue_id, "a recipient cannot be taken off: deferred");
             Answer::Tempfail
         }
     };
@@ -169,19 +177,20 @@ fn decision(
         Answer::Reject => refused(550, "5.7.1", &outcome.text, Reply::Reject, "reject"),
         Answer::Tempfail => refused(451, "4.7.1", &outcome.text, Reply::Tempfail, "tempfail"),
     };
-    // A tempfail without verdicts leaves no record, so there is nothing to say it was answered.
-    let recorded = !outcome.groups.is_empty();
-    let queue_id = envelope.queue_id().map_or_else(|| "-".to_owned(), lossy);
-    let ticket = Ticket {
-        id: outcome.id,
-        queue_id,
-        answer,
-        reply: said,
+    let ticket = if outcome.groups.is_empty() {
+        Ticket::Unseen(answer)
+    } else {
+        Ticket::Judged {
+            id: outcome.id,
+            queue_id: envelope.queue_id().map_or_else(|| "-".to_owned(), lossy),
+            answer,
+            reply: said,
+        }
     };
     Decision {
         edits: edits.unwrap_or_default(),
         reply,
-        ticket: recorded.then_some(ticket),
+        ticket,
     }
 }
 
@@ -189,19 +198,19 @@ fn decision(
 fn edits(
     outcome: &Outcome,
     envelope: &Envelope,
-    headers: &[Header],
-    settings: &Headers,
+    forged: Vec<Edit>,
+    add_headers: bool,
 ) -> Option<Vec<Edit>> {
     let disposition = &outcome.disposition;
     if disposition.answer != Answer::Accept {
         return Some(Vec::new());
     }
     let mut edits = removed_recipients(outcome, envelope)?;
-    edits.extend(forged_headers(headers, &settings.authserv_id)?);
+    edits.extend(forged);
     let shown = disposition
         .shown
         .and_then(|index| outcome.groups.get(index));
-    if let Some((_, verdict)) = shown.filter(|_| settings.add) {
+    if let Some((_, verdict)) = shown.filter(|_| add_headers) {
         edits.extend(own_headers(&outcome.id, verdict)?);
     }
     if disposition.mta_hold {
