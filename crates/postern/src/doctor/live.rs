@@ -39,17 +39,7 @@ pub(super) async fn run(config: &Config) -> Vec<Finding> {
             ));
         }
     }
-    let release = &config.release.address;
-    if let Err(why) = within(TcpStream::connect((release.host.as_str(), release.port))).await {
-        let why = format!("Released mail could not be delivered now: {why}.");
-        findings.push(finding(
-            Level::Warning,
-            "address",
-            release.to_string(),
-            "[release]",
-            why,
-        ));
-    }
+    findings.extend(released(config).await);
     findings
 }
 
