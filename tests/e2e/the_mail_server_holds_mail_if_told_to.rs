@@ -1,7 +1,7 @@
 //! With `quarantine.mode = "mta-hold"` mail waits in Postfix's hold queue, and whoever looks for it is told so.
 
 use crate::harness::{
-    Daemon, PATIENCE, Setup, Site, eicar_in_zip_in_zip, eventually, free_port, header_block,
+    Daemon, PATIENCE, Setup, Site, clean, eicar_in_zip_in_zip, eventually, free_port, header_block,
 };
 use anyhow::Result;
 use std::io::{Read, Write};
@@ -60,6 +60,35 @@ fn and_its_operator_is_told_where_it_is() -> Result<()> {
     site.postfix.wait_until_empty()?;
     let verdicts = site.daemon.cli(["verdict", "list", "--json"])?.ok();
     assert_eq!(verdicts.json()?.len(), 1, "{}", verdicts.text());
+    Ok(())
+}
+
+#[test]
+fn for_all_of_its_recipients_at_once() -> Result<()> {
+    let tenant = |name: &str| {
+        format!(
+            "[[tenant]]\nname = \"{name}\"\ndomains = [\"{name}.example\"]\n\
+             reject.keep_copy = true\n"
+        )
+    };
+    let setup = Setup::default()
+        .set("quarantine.mode", "\"mta-hold\"")
+        .tenants(&(tenant("one") + &tenant("two")));
+    let site = Site::start(setup)?;
+    let rcpts = ["a@one.example", "b@two.example", "c@one.example"];
+    let message = eicar_in_zip_in_zip("for three of two");
+    assert_eq!(site.send_to(&rcpts, &message)?.code, 250);
+
+    let queue = site.postfix.queue()?;
+    assert_eq!(queue.len(), 1, "{queue:?}");
+    assert_eq!(queue[0]["queue_name"], "hold", "{queue:?}");
+    let waiting = queue[0]["recipients"].as_array().map_or(0, Vec::len);
+    assert_eq!(waiting, rcpts.len(), "{queue:?}");
+    assert!(site.daemon.entries()?.is_empty());
+    // Somebody who is not held up by this passes as ever.
+    assert_eq!(site.send(&clean("the next one"))?.code, 250);
+    site.sink.wait_for("the next one")?;
+    assert!(site.sink.with("for three of two").is_empty());
     Ok(())
 }
 

@@ -451,12 +451,9 @@ fn log_verdict(record: &VerdictRecord, disposition: &Disposition) {
         .iter()
         .map(|g| &g.verdict)
         .max_by_key(|v| v.action);
-    let held: Vec<String> = record
-        .groups
-        .iter()
-        .flat_map(|g| &g.entry)
-        .map(ToString::to_string)
-        .collect();
+    let entries = record.groups.iter().flat_map(|g| &g.entry);
+    let mut held: Vec<String> = entries.map(ToString::to_string).collect();
+    held.extend(record.held_by_mta.then(|| "MTA".to_owned()));
     info!(
         id = %record.id,
         queue_id = record.queue_id.as_deref().unwrap_or("-"),
@@ -464,7 +461,6 @@ fn log_verdict(record: &VerdictRecord, disposition: &Disposition) {
         action = strongest.map_or("-", |v| v.action.as_str()),
         score = strongest.map_or(0, |v| v.score),
         held = held.join(","),
-        held_by_mta = record.held_by_mta,
         rcpts = record.rcpts.len(),
         size = record.size,
         artifacts = record.artifacts.len(),

@@ -17,7 +17,8 @@ pub struct Judged {
 pub struct Answered {
     /// When, milliseconds since 1970-01-01 UTC.
     pub when: i64,
-    /// The reply: `accept`, `discard`, `reject 550 5.7.1 …`, or `lost` if it could not be sent.
+    /// The reply: `accept`, `accept, and hold it`, `discard`, `reject 550 5.7.1 …`, or `lost` if it could not
+    /// be sent.
     pub reply: String,
     /// What the next hop said, if the door hands mail on by itself and has asked it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -35,7 +35,8 @@ pub enum Event {
     Answered {
         /// The mail.
         id: MailId,
-        /// The reply: `accept`, `discard`, `reject 550 5.7.1 …`, or `lost` if it could not be sent.
+        /// The reply: `accept`, `accept, and hold it`, `discard`, `reject 550 5.7.1 …`, or `lost` if it could not
+        /// be sent.
         reply: String,
         /// What the next hop said, if the door hands mail on by itself and has asked it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
