@@ -84,8 +84,7 @@ pub(crate) struct NextHop {
     pub address: NextHopAddress,
     /// TLS with it; default `none`.
     pub tls: NextHopTls,
-    /// Certificates of the authorities that `verify` trusts, a PEM file; empty: those that all browsers
-    /// trust.
+    /// Certificates of the authorities that `verify` trusts, a PEM file; empty: none.
     pub ca_file: PathBuf,
     /// How long to wait for its greeting and for each reply but the one to the message; default 30 s.
     #[serde(serialize_with = "units::serialize_duration")]
@@ -136,30 +135,31 @@ pub(crate) enum RelayTlsLevel {
 pub(crate) struct RelayLimits {
     /// Open connections, all together; default 500. One more hears 421.
     pub connections: u32,
-    /// Open connections of one client; default 50.
+    /// Open connections of one client; default 50. Not for relay clients and listed hosts.
     pub connections_per_client: u32,
     /// Recipients of one mail; default 1,000.
     pub recipients: u32,
     /// A message, in bytes; default 50 MiB.
     #[serde(serialize_with = "units::serialize_size")]
     pub message_bytes: u64,
-    /// A line of a message, in bytes; default 64 KiB.
+    /// A line of a message, in bytes; default 1 MiB.
     #[serde(serialize_with = "units::serialize_size")]
     pub line_bytes: u64,
-    /// Commands of one connection; default 10,000.
+    /// Commands since the last message that bring no mail closer; default 100.
     pub commands: u32,
-    /// Commands of one connection that were refused; default 20.
+    /// Commands since the last message that were refused for good; default 20.
     pub errors: u32,
     /// How long a client may take for one command; default 5 min.
     #[serde(serialize_with = "units::serialize_duration")]
     pub command_timeout: Duration,
-    /// How long a client may take between two pieces of a message; default 3 min.
+    /// How long a message may take to come in; default 10 min.
     #[serde(serialize_with = "units::serialize_duration")]
     pub data_timeout: Duration,
     /// Bytes a second that a message must come with, on average; default 500 B.
     #[serde(serialize_with = "units::serialize_size")]
     pub min_rate: u64,
-    /// How long the greeting waits for clients that talk before it; default 0.
+    /// How long the greeting waits for clients that talk before it; default 1 s. Not for relay clients
+    /// and listed hosts.
     #[serde(serialize_with = "units::serialize_duration")]
     pub greet_wait: Duration,
     /// `Received` fields from which on a mail is taken to go in circles; default 50.
@@ -241,13 +241,13 @@ impl Default for RelayLimits {
             connections_per_client: 50,
             recipients: 1_000,
             message_bytes: 50 << 20,
-            line_bytes: 64 << 10,
-            commands: 10_000,
+            line_bytes: 1 << 20,
+            commands: 100,
             errors: 20,
             command_timeout: Duration::from_secs(300),
-            data_timeout: Duration::from_secs(180),
+            data_timeout: Duration::from_secs(600),
             min_rate: 500,
-            greet_wait: Duration::ZERO,
+            greet_wait: Duration::from_secs(1),
             hops: 50,
         }
     }

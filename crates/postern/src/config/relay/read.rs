@@ -88,6 +88,13 @@ fn next_hop(s: &mut Section<'_>, there: bool) -> NextHop {
         s.wrong("address", s.place("address"), message, Some(hint));
     }
     let named = !next_hop.ca_file.as_os_str().is_empty();
+    if !named && next_hop.tls == Verify {
+        let message = "TLS cannot be verified without authorities that are trusted".to_owned();
+        let hint = "write ca_file = \"/etc/ssl/certs/ca-certificates.crt\", or name a PEM file of \
+                    your own"
+            .to_owned();
+        s.wrong("ca_file", s.place("tls"), message, Some(hint));
+    }
     if named && next_hop.tls != Verify {
         let message = "ca_file is not used: tls is not \"verify\"".to_owned();
         let hint = "write tls = \"verify\", or leave ca_file out".to_owned();
@@ -131,7 +138,7 @@ fn limits(s: &mut Section<'_>) -> RelayLimits {
         message_bytes: s.value("message_bytes", d.message_bytes, size(KIB..=GIB)),
         // RFC 5321, section 4.5.3.1.6: no fewer than a thousand.
         line_bytes: s.value("line_bytes", d.line_bytes, size(1_000..=64 * MIB)),
-        commands: s.value("commands", d.commands, small(10..=10_000_000)),
+        commands: s.value("commands", d.commands, small(10..=1_000_000)),
         errors: s.value("errors", d.errors, small(1..=10_000)),
         command_timeout: s.value("command_timeout", d.command_timeout, seconds(1..=3_600)),
         data_timeout: s.value("data_timeout", d.data_timeout, seconds(1..=3_600)),
