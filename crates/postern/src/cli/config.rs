@@ -14,18 +14,16 @@ pub(crate) fn run(
     terminal: &mut Terminal,
 ) -> Result<Exit> {
     match command {
-        ConfigCommand::Check { postfix, doctor } => {
-            let checked = check(named, terminal)?;
-            match (postfix, checked) {
-                (true, Exit::Done) => {
-                    if !terminal.wants_json() {
-                        terminal.line("")?;
-                    }
-                    crate::doctor::run(&Config::load(named)?, doctor, terminal)
+        ConfigCommand::Check { postfix, doctor } => match check(named, terminal)? {
+            None => Ok(Exit::Failed),
+            Some(_) if !postfix => Ok(Exit::Done),
+            Some(config) => {
+                if !terminal.wants_json() {
+                    terminal.line("")?;
                 }
-                _ => Ok(checked),
+                crate::doctor::run(&config, doctor, terminal)
             }
-        }
+        },
         ConfigCommand::Print { defaults: true } if terminal.wants_json() => {
             terminal.json(&Config::default())?;
             Ok(Exit::Done)
@@ -47,20 +45,23 @@ struct Checked<'a> {
     mistakes: &'a [Mistake],
 }
 
-fn check(named: Option<&Path>, terminal: &mut Terminal) -> Result<Exit> {
+/// Says what is wrong; the configuration if nothing is.
+fn check(named: Option<&Path>, terminal: &mut Terminal) -> Result<Option<Config>> {
     let file = locate(named).map(|file| file.display().to_string());
     match Config::load(named) {
-        Ok(_) if terminal.wants_json() => {
+        Ok(config) if terminal.wants_json() => {
             terminal.json(&Checked {
                 file,
                 ok: true,
                 mistakes: &[],
             })?;
+            Ok(Some(config))
         }
         Ok(config) => {
             let file = file.as_deref().unwrap_or("built-in defaults");
             terminal.line(&format!("{file}: ok"))?;
             summary(&config, terminal)?;
+            Ok(Some(config))
         }
         Err(ConfigErrors { mistakes, .. }) if terminal.wants_json() => {
             terminal.json(&Checked {
@@ -68,17 +69,16 @@ fn check(named: Option<&Path>, terminal: &mut Terminal) -> Result<Exit> {
                 ok: false,
                 mistakes: &mistakes,
             })?;
-            return Ok(Exit::Failed);
+            Ok(None)
         }
         Err(errors) => {
             terminal.lines(&errors.to_string())?;
             terminal.line("")?;
             let count = errors.mistakes.len() as u64;
             terminal.line(&counted(count, "mistake", "mistakes"))?;
-            return Ok(Exit::Failed);
+            Ok(None)
         }
     }
-    Ok(Exit::Done)
 }
 
 /// What one wants to see at a glance.

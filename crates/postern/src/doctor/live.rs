@@ -25,7 +25,9 @@ pub(super) async fn run(config: &Config) -> Vec<Finding> {
         )];
     }
     let mut findings = Vec::new();
-    for door in &config.milter.listen {
+    let relay = config.relay.iter().flat_map(|relay| &relay.listen);
+    let doors = config.milter.listen.iter().map(|door| (door, "[milter]"));
+    for (door, section) in doors.chain(relay.map(|door| (door, "[relay]"))) {
         if let Err(why) = listens(door).await {
             let why = format!(
                 "Postern runs, and nobody can connect there: {why}. Postfix cannot, either."
@@ -34,7 +36,7 @@ pub(super) async fn run(config: &Config) -> Vec<Finding> {
                 Level::Danger,
                 "listen",
                 door.to_string(),
-                "[milter]",
+                section,
                 why,
             ));
         }

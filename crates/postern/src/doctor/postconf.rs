@@ -1,4 +1,7 @@
 //! Asking `postconf`, which knows what Postfix makes of its files better than any reader of them.
+//!
+//! This is the only program beside its own workers that Postern starts, when an operator asks for it: with constant
+//! arguments, bounds on time and output, and far from any mail.
 
 use super::model::Texts;
 use std::io;
@@ -76,6 +79,8 @@ pub(super) enum PostconfError {
 #[derive(Debug, Clone)]
 pub(super) struct Postconf {
     program: PathBuf,
+    /// Whether the operator has named it.
+    named: bool,
     directory: Option<PathBuf>,
 }
 
@@ -88,6 +93,7 @@ impl Postconf {
         program: Option<&Path>,
         directory: Option<&Path>,
     ) -> Result<Postconf, PostconfError> {
+        let named = program.is_some();
         let program = match program {
             Some(named) => named.to_owned(),
             None => in_path()
@@ -95,13 +101,21 @@ impl Postconf {
                 .ok_or(PostconfError::Missing)?,
         };
         let directory = directory.map(absolute).transpose()?;
-        Ok(Postconf { program, directory })
+        Ok(Postconf {
+            program,
+            named,
+            directory,
+        })
     }
 
-    /// The start of a command line for this configuration: the program's name, and its directory if that is
-    /// not the usual one.
+    /// The start of a command line for this configuration: the program, and the directory if that is not the
+    /// usual one.
     pub(super) fn command(&self) -> Vec<String> {
-        let mut words = vec!["postconf".to_owned()];
+        let mut words = vec![if self.named {
+            self.program.display().to_string()
+        } else {
+            "postconf".to_owned()
+        }];
         if let Some(directory) = &self.directory {
             words.extend(["-c".to_owned(), directory.display().to_string()]);
         }

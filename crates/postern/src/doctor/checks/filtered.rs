@@ -140,16 +140,12 @@ fn no_milters(view: &View<'_>, service: &Service) -> Finding {
 /// What in a list was probably meant for us.
 fn hints(view: &View<'_>, setting: &Setting<'_>) -> Vec<String> {
     let mut hints = Vec::new();
-    let milters = milters::parse(&setting.value).unwrap_or_default();
-    for milter in &milters {
-        for (service, ours) in setting
-            .services
-            .iter()
-            .zip(std::iter::repeat(&view.ours.milter))
-        {
+    for milter in milters::parse(&setting.value).unwrap_or_default() {
+        for service in &setting.services {
             let miss =
                 |door: &Listen| milters::near_miss(&milter.address, service, view.postfix, door);
-            let hint = ours.iter().find_map(miss).map(|hint| format!("{hint}."));
+            let hint = view.ours.milter.iter().find_map(miss);
+            let hint = hint.map(|hint| format!("{hint}."));
             hints.extend(hint.filter(|hint| !hints.contains(hint)));
         }
     }

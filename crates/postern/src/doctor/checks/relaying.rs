@@ -76,7 +76,7 @@ fn restrictions(view: &View<'_>) -> Vec<Finding> {
         if setting.services.is_empty() {
             continue;
         }
-        let why = "Nothing here keeps strangers from sending to anybody: an open relay.";
+        let why = "Nothing here keeps strangers from sending to anybody: Postfix is an open relay, or takes no mail at all.";
         let better = "permit_mynetworks,permit_sasl_authenticated,defer_unauth_destination";
         findings.push(view.finding(Level::Warning, "open-relay", &setting, why, Some(better)));
     }
@@ -87,7 +87,11 @@ fn restrictions(view: &View<'_>) -> Vec<Finding> {
 fn keeps_strangers_out(list: &str) -> bool {
     let decides = words(list).find_map(|word| match word.to_ascii_lowercase().as_str() {
         "permit" => Some(false),
-        "reject_unauth_destination" | "defer_unauth_destination" | "reject" | "defer" => Some(true),
+        "reject_unauth_destination"
+        | "defer_unauth_destination"
+        | "reject"
+        | "defer"
+        | "defer_if_permit" => Some(true),
         _ => None,
     });
     decides.unwrap_or(false)
