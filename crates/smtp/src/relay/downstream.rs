@@ -2,19 +2,28 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::hop::{Data, Hop, Hops};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::filter::NextHopAnswer;
+use super::hop::{NextHop, Session};
 use super::replies;
-use crate::error::{Error, Stage};
+use crate::client::Protocol;
+use crate::error::{Error, ErrorKind, Stage};
 use crate::reply::Reply;
-use crate::service::{Forwarded, MailCommand, Offer, Parameter, Peer, RcptCommand};
+use crate::service::{Forwarded, MailCommand, Peer, RcptCommand, Waiting};
 
-/// A transaction with the next hop, up to the final dot.
-pub(super) struct Downstream<N: Hops> {
-    hops: Arc<N>,
-    /// None when it has failed: the transaction is to be played again with another.
-    session: Option<N::Hop>,
-    /// Whether the one other session that a transaction may have has been taken.
+/// "Closing transmission channel": what a server says to a client that was idle for too long, whatever the client says
+/// next.
+const CLOSING: u16 = 421;
+
+/// A transaction with the next hop.
+pub(super) struct Downstream {
+    next_hop: Arc<NextHop>,
+    /// None when it has failed: the transaction is to be played again in another.
+    session: Option<Session>,
+    /// Whether the one other session that a transaction may have was taken.
     revived: bool,
     forwarded: Forwarded,
     /// As the client gave it.
@@ -23,18 +32,53 @@ pub(super) struct Downstream<N: Hops> {
     rcpts: Vec<RcptCommand>,
 }
 
-impl<N: Hops> Downstream<N> {
-    /// Takes a session with the next hop and says MAIL to it. The reply is the next hop's.
+/// Why a message is not sent at this attempt.
+enum Failure {
+    /// The client is told this.
+    Told(Reply),
+    /// The session has only died of waiting: another one may do better.
+    Died,
+}
+
+/// What a message may take.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    /// The latest time for the final dot.
+    pub(super) until: Instant,
+    /// How long the answer to it may take.
+    pub(super) data_done: Duration,
+}
+
+/// How an attempt to hand a message on ended.
+enum End {
+    /// The next hop answered the final dot.
+    Answered(Reply),
+    /// It did not, or not intelligibly.
+    Unanswered(Error),
+    /// It did not in time.
+    Silent,
+    /// It refused DATA, or the message in its middle.
+    Refused(Reply),
+    /// The session broke before the dot.
+    Broken(Error),
+    /// The client was gone before the dot.
+    Gone,
+    /// There was no time left for the dot.
+    TooSlow,
+}
+
+impl Downstream {
+    /// Takes a session with the next hop and says MAIL in it. The reply is the next hop's.
     ///
     /// # Errors
     /// What the client is told if there is no transaction.
     pub(super) async fn open(
-        hops: &Arc<N>,
+        next_hop: &Arc<NextHop>,
         peer: &Peer,
         mail: &MailCommand,
     ) -> Result<(Self, Reply), Reply> {
         let mut downstream = Self {
-            hops: Arc::clone(hops),
+            next_hop: Arc::clone(next_hop),
             session: None,
             revived: false,
             forwarded: forwarded(peer),
@@ -64,11 +108,8 @@ impl<N: Hops> Downstream<N> {
         let Some(session) = self.session.as_mut() else {
             return replies::lost();
         };
-        if session.is_lmtp() && !self.rcpts.is_empty() {
+        if session.protocol() == Protocol::Lmtp && !self.rcpts.is_empty() {
             return replies::one_at_a_time();
-        }
-        if !session.offered().dsn && rcpt.parameters.iter().any(is_dsn) {
-            return replies::no_dsn();
         }
         match session.rcpt(rcpt).await {
             Ok(reply) => {
@@ -81,34 +122,34 @@ impl<N: Hops> Downstream<N> {
         }
     }
 
-    /// Sends everything but the final dot, to all recipients but the withheld.
+    /// Hands a message on to all recipients but the withheld, if the client still waits right before the final dot and
+    /// that is not sent later than it may. What the client is told.
     ///
-    /// # Errors
-    /// What the client is told if the message does not go on. The next hop has then not got it.
-    pub(super) async fn send(
+    /// `answer` becomes what the next hop is known to have said, from the dot on: before its reply is there, that it is
+    /// not known.
+    pub(super) async fn deliver(
         &mut self,
-        withheld: &[usize],
         content: &[&[u8]],
-    ) -> Result<N::Pending, Reply> {
-        let mut told = self.withhold(withheld)?;
+        withheld: &[usize],
+        times: Times,
+        waiting: &mut impl Waiting,
+        answer: &mut Option<NextHopAnswer>,
+    ) -> Reply {
+        let mut told = match self.withhold(withheld) {
+            Ok(told) => told,
+            Err(reply) => return reply,
+        };
         loop {
-            if self.session.is_none() {
-                self.play_on_another().await?;
-            } else if !told {
-                self.play_again().await?;
+            let ready = timeout_at(times.until, self.ready(told));
+            match ready.await.unwrap_or_else(|_| Err(self.too_slow())) {
+                Ok(()) => {}
+                Err(Failure::Told(reply)) => return reply,
+                Err(Failure::Died) => continue,
             }
             told = true;
-            let Some(session) = self.session.take() else {
-                continue;
-            };
-            match session.data(content).await {
-                Ok(Data::Pending(pending)) => return Ok(pending),
-                Ok(Data::Refused(session, reply)) => {
-                    self.session = Some(session);
-                    return Err(replies::passed_on(reply));
-                }
-                Err(error) if self.may_revive(&error) => {}
-                Err(error) => return Err(self.failed(&error)),
+            match self.send(content, times, waiting, answer).await {
+                Ok(reply) | Err(Failure::Told(reply)) => return reply,
+                Err(Failure::Died) => {}
             }
         }
     }
@@ -116,7 +157,7 @@ impl<N: Hops> Downstream<N> {
     /// Gives the transaction up, and the session back.
     pub(super) async fn close(self) {
         if let Some(session) = self.session {
-            session.give_back().await;
+            self.next_hop.give_back(session).await;
         }
     }
 
@@ -139,36 +180,27 @@ impl<N: Hops> Downstream<N> {
         Ok(false)
     }
 
-    /// The transaction from its beginning, in the same session.
-    async fn play_again(&mut self) -> Result<(), Reply> {
-        let Some(session) = self.session.as_mut() else {
-            return Ok(());
-        };
-        match session.reset().await {
-            Ok(()) => self.play().await,
-            Err(error) if self.may_revive(&error) => {
-                self.session = None;
-                Ok(())
-            }
-            Err(error) => Err(self.failed(&error)),
+    /// Sees to it that there is a session with the transaction as it is to be.
+    async fn ready(&mut self, told: bool) -> Result<(), Failure> {
+        match self.session.as_mut() {
+            Some(_) if told => return Ok(()),
+            Some(session) => match session.reset().await {
+                Ok(reply) if reply.is_positive() => {}
+                Ok(reply) if reply.code == CLOSING => return Err(self.refused(reply)),
+                Ok(_) => return Err(Failure::Told(replies::nonsense())),
+                Err(error) => return Err(self.broken(&error)),
+            },
+            None => self.revived = true,
         }
+        self.play().await.map_err(Failure::Told)
     }
 
-    /// The transaction from its beginning, in another session: once.
-    async fn play_on_another(&mut self) -> Result<(), Reply> {
-        if self.revived {
-            return Err(replies::lost());
-        }
-        self.revived = true;
-        self.play().await
-    }
-
-    /// MAIL, and RCPT for every recipient. Whoever was accepted before must be accepted now, or it would get
-    /// nothing and nobody would be told.
+    /// The transaction from its beginning. Whoever was accepted before must be accepted now, or it would get nothing
+    /// and nobody would be told.
     async fn play(&mut self) -> Result<(), Reply> {
         let reply = self.say_mail().await?;
         if !reply.is_positive() {
-            tracing::warn!(%reply, "the next hop refuses MAIL that it has accepted before");
+            tracing::warn!(%reply, "the next hop refuses MAIL, which it has accepted before");
             return Err(replies::inconsistent());
         }
         let Some(session) = self.session.as_mut() else {
@@ -189,78 +221,139 @@ impl<N: Hops> Downstream<N> {
 
     /// MAIL, in the session there is or in a new one.
     async fn say_mail(&mut self) -> Result<Reply, Reply> {
-        let mut session = match self.session.take() {
+        let session = match self.session.take() {
             Some(session) => session,
-            None => self
-                .hops
-                .take()
-                .await
-                .map_err(|error| self.failed(&error))?,
+            None => match self.next_hop.take().await {
+                Ok(session) => session,
+                Err(error) => return Err(self.failed(&error)),
+            },
         };
-        let offered = session.offered();
-        if let Some(refusal) = not_offered(&self.mail, offered) {
-            self.session = Some(session);
-            return Err(refusal);
-        }
-        let mail = adapted(&self.mail, offered);
-        match session.mail(&self.forwarded, &mail).await {
-            Ok(reply) => {
-                self.session = Some(session);
-                Ok(reply)
+        let session = self.session.insert(session);
+        // What the next hop says to it does not matter: it is for its logs.
+        let said = match session.xforward(&self.forwarded).await {
+            Ok(_) => session.mail(&self.mail).await,
+            Err(error) => Err(error),
+        };
+        said.map_err(|error| self.failed(&error))
+    }
+
+    /// The message, and what its end means.
+    async fn send(
+        &mut self,
+        content: &[&[u8]],
+        times: Times,
+        waiting: &mut impl Waiting,
+        answer: &mut Option<NextHopAnswer>,
+    ) -> Result<Reply, Failure> {
+        let Some(session) = self.session.as_mut() else {
+            return Err(Failure::Told(replies::lost()));
+        };
+        let said = |reply: Option<&Reply>| NextHopAnswer {
+            address: self.next_hop.address(),
+            queue_id: reply.and_then(Reply::queue_id),
+            reply: reply.cloned(),
+        };
+        let before_dot = || *answer = Some(said(None));
+        let end = attempt(session, content, times, waiting, before_dot).await;
+        match end {
+            End::Answered(reply) => {
+                *answer = Some(said(Some(&reply)));
+                Ok(replies::passed_on(reply))
             }
-            Err(error) => Err(self.failed(&error)),
+            End::Unanswered(error) if error.kind() == ErrorKind::Unknown => {
+                tracing::error!(%error, "a message was perhaps delivered");
+                Ok(replies::unknown())
+            }
+            End::Silent => {
+                tracing::error!("a message was perhaps delivered: the next hop does not say");
+                Ok(replies::unknown())
+            }
+            End::Unanswered(error) => {
+                *answer = None;
+                Ok(self.failed(&error))
+            }
+            End::Gone => {
+                tracing::info!("the client went away before its message was handed on");
+                Ok(replies::gone())
+            }
+            End::Refused(reply) => Err(self.refused(reply)),
+            End::Broken(error) => Err(self.broken(&error)),
+            End::TooSlow => Err(self.too_slow()),
         }
     }
 
-    /// Whether the session has only died of waiting, with nothing lost yet.
-    fn may_revive(&self, error: &Error) -> bool {
-        let died = match error {
-            Error::Io { stage, .. } | Error::Refused { stage, .. } => {
-                matches!(stage, Stage::Data | Stage::Reset)
-            }
+    /// The next hop's refusal, unless it only closes a session that was idle for too long.
+    fn refused(&mut self, reply: Reply) -> Failure {
+        if reply.code == CLOSING && self.may_revive() {
+            tracing::info!(%reply, "the next hop did not wait for a message; connecting anew");
+            return Failure::Died;
+        }
+        Failure::Told(replies::passed_on(reply))
+    }
+
+    /// A broken session: nothing is lost if it had only been idle for too long.
+    fn broken(&mut self, error: &Error) -> Failure {
+        let idle = match error {
+            Error::Io { stage, .. } => matches!(stage, Stage::Data | Stage::Reset),
             Error::Ended { .. } => true,
             _ => false,
         };
-        let may = died && !self.revived;
-        if may {
-            tracing::info!(%error, "the next hop did not wait for the end of a message; connecting anew");
+        if idle && self.may_revive() {
+            tracing::info!(%error, "the next hop did not wait for a message; connecting anew");
+            return Failure::Died;
         }
-        may
+        Failure::Told(self.failed(error))
     }
 
-    /// Lets go of a session that has failed. What the client is told.
-    fn failed(&mut self, error: &Error) -> Reply {
-        tracing::warn!(%error, "the next hop failed");
+    /// Lets go of the session. Whether there may be another one.
+    fn may_revive(&mut self) -> bool {
         self.session = None;
+        !std::mem::replace(&mut self.revived, true)
+    }
+
+    /// In the middle of something, so that nothing but closing is left.
+    fn too_slow(&mut self) -> Failure {
+        tracing::warn!("a message could not be handed on within the deadline");
+        self.session = None;
+        Failure::Told(replies::too_slow())
+    }
+
+    /// No answer. What the client is told.
+    fn failed(&mut self, error: &Error) -> Reply {
+        let usable = self.session.as_ref().is_some_and(Session::is_usable);
+        tracing::warn!(%error, "the next hop was not asked or did not answer");
+        if !usable {
+            self.session = None;
+        }
         replies::failed(error)
     }
 }
 
-/// What the next hop cannot carry.
-fn not_offered(mail: &MailCommand, offered: Offer) -> Option<Reply> {
-    if mail.smtp_utf8 && !offered.smtp_utf8 {
-        return Some(replies::no_smtp_utf8());
+/// DATA, the message, a last look at the client, and the dot.
+async fn attempt(
+    session: &mut Session,
+    content: &[&[u8]],
+    times: Times,
+    waiting: &mut impl Waiting,
+    before_dot: impl FnOnce(),
+) -> End {
+    let pending = match timeout_at(times.until, session.data(content)).await {
+        Ok(Ok(Ok(pending))) => pending,
+        Ok(Ok(Err(reply))) => return End::Refused(reply),
+        Ok(Err(error)) => return End::Broken(error),
+        Err(_) => return End::TooSlow,
+    };
+    // The last moment: a client that has given up sends again what is delivered now.
+    if !waiting.is_there().await {
+        pending.abandon();
+        return End::Gone;
     }
-    let dsn = mail.parameters.iter().any(is_dsn);
-    (dsn && !offered.dsn).then(replies::no_dsn)
-}
-
-/// Parameters of RFC 3461.
-fn is_dsn(parameter: &Parameter) -> bool {
-    ["RET", "ENVID", "NOTIFY", "ORCPT"]
-        .iter()
-        .any(|keyword| parameter.is(keyword))
-}
-
-/// MAIL as the next hop can take it: as the client gave it, but without what it offered no place for. Neither
-/// changes what is sent: SIZE only announces, and a message with bytes above 127 goes on as it is in any
-/// case, since converting it would break its signatures.
-fn adapted(mail: &MailCommand, offered: Offer) -> MailCommand {
-    let mut mail = mail.clone();
-    if !offered.eight_bit_mime {
-        mail.parameters.retain(|parameter| !parameter.is("BODY"));
+    before_dot();
+    match timeout(times.data_done, pending.finish()).await {
+        Ok(Ok(reply)) => End::Answered(reply),
+        Ok(Err(error)) => End::Unanswered(error),
+        Err(_) => End::Silent,
     }
-    mail
 }
 
 /// What the next hop is told of the client: what the server in front has said of its client, or else what we see.

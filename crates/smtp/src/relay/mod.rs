@@ -35,7 +35,7 @@ use ipnet::IpNet;
 
 pub use filter::{Action, Answered, Decision, Filter, HeaderEdits, Mail, NextHopAnswer};
 pub use head::{HeadField, Received, head_fields, received_field};
-use hop::Hops;
+pub use hop::NextHop;
 pub use recipient::{RelayDomainError, RelayDomains};
 pub use session::RelaySession;
 
@@ -52,8 +52,23 @@ pub struct RelayOptions {
     /// The latest time for the final dot to the next hop, counted from the end of the client's message: scanning and handing on
     /// together. Default 80 s, below the 100 s that Postfix waits for a proxy filter.
     pub dot_deadline: Duration,
-    /// A message with more `Received` fields than this is refused: it goes round in circles. Default 50, as with Postfix.
-    pub max_hops: usize,
+    /// How long the next hop may take to answer the final dot. To give up earlier than the client does is what delivers
+    /// a message twice. Default 300 s: with `dot_deadline` below the 600 s that RFC 5321 (4.5.3.2.6) has a
+    /// client wait. Postfix as a proxy client waits 100 s for both together, and nothing here can change that.
+    pub data_done: Duration,
+}
+
+impl RelayOptions {
+    /// The longest time between the end of a message and the relay's answer to it. [`ServerOptions::message_deadline`] must not be
+    /// shorter: it would cut off deliveries whose outcome is then unknown.
+    ///
+    /// [`ServerOptions::message_deadline`]: crate::server::ServerOptions::message_deadline
+    #[must_use]
+    pub fn message_deadline(&self) -> Duration {
+        /// For what is done between the two waits.
+        const MARGIN: Duration = Duration::from_secs(5);
+        self.dot_deadline + self.data_done + MARGIN
+    }
 }
 
 impl Default for RelayOptions {
@@ -62,41 +77,41 @@ impl Default for RelayOptions {
             relay_domains: RelayDomains::default(),
             relay_clients: Vec::new(),
             dot_deadline: Duration::from_secs(80),
-            max_hops: 50,
+            data_done: Duration::from_secs(300),
         }
     }
 }
 
 /// A [`Service`] that hands messages on.
-pub struct Relay<F: Filter, N: Hops> {
-    shared: Arc<Shared<F, N>>,
+pub struct Relay<F: Filter> {
+    shared: Arc<Shared<F>>,
 }
 
 /// What all sessions have in common.
-struct Shared<F, N> {
+struct Shared<F> {
     filter: Arc<F>,
-    hops: Arc<N>,
+    next_hop: Arc<NextHop>,
     options: RelayOptions,
 }
 
-impl<F: Filter, N: Hops> Relay<F, N> {
-    /// Between clients and `hops`, with `filter` to decide.
-    pub fn new(filter: Arc<F>, hops: Arc<N>, options: RelayOptions) -> Self {
+impl<F: Filter> Relay<F> {
+    /// Between clients and `next_hop`, with `filter` to decide.
+    pub fn new(filter: Arc<F>, next_hop: Arc<NextHop>, options: RelayOptions) -> Self {
         Self {
             shared: Arc::new(Shared {
                 filter,
-                hops,
+                next_hop,
                 options,
             }),
         }
     }
 }
 
-impl<F: Filter, N: Hops> Service for Relay<F, N> {
-    type Session = RelaySession<F, N>;
+impl<F: Filter> Service for Relay<F> {
+    type Session = RelaySession<F>;
 
     fn offer(&self) -> Offer {
-        self.shared.hops.offer()
+        self.shared.next_hop.offer()
     }
 
     fn session(&self, _: &Peer) -> Result<Self::Session, Reply> {

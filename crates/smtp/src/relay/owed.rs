@@ -103,3 +103,92 @@ impl Drop for Telling {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relay::filter::{Decision, Mail};
+    use std::sync::Mutex;
+    use tokio::sync::Notify;
+
+    /// Writes down what it is told: at once, or when it may go on.
+    #[derive(Default)]
+    struct Listener {
+        told: Mutex<Vec<(u32, u16, bool)>>,
+        go_on: Option<Notify>,
+        done: Notify,
+    }
+
+    impl Filter for Listener {
+        type Ticket = u32;
+
+        async fn message(&self, _: Mail) -> Decision<u32> {
+            std::future::pending().await
+        }
+
+        async fn answered(&self, ticket: u32, answered: Answered) {
+            if let Some(go_on) = &self.go_on {
+                go_on.notified().await;
+            }
+            let told = (ticket, answered.reply.code, answered.written);
+            self.told.lock().unwrap().push(told);
+            self.done.notify_one();
+            assert!(ticket != 13, "a filter that panics");
+        }
+    }
+
+    fn ok() -> Reply {
+        Reply::new(250, "2.0.0", "Ok")
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_told_once() {
+        let filter = Arc::new(Listener::default());
+        Owed::new(Arc::clone(&filter), 1).settle(ok(), true).await;
+        tokio::task::yield_now().await;
+        assert_eq!(*filter.told.lock().unwrap(), [(1, 250, true)]);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_was_never_given_is_told_as_such() {
+        let filter = Arc::new(Listener::default());
+        drop(Owed::new(Arc::clone(&filter), 1));
+        tokio::task::yield_now().await;
+        assert_eq!(*filter.told.lock().unwrap(), [(1, 451, false)]);
+    }
+
+    #[tokio::test]
+    async fn telling_goes_on_when_its_caller_is_gone() {
+        let filter = Arc::new(Listener {
+            go_on: Some(Notify::new()),
+            ..Listener::default()
+        });
+        let mut settling = Box::pin(Owed::new(Arc::clone(&filter), 1).settle(ok(), true));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(settling.as_mut().poll(&mut context).is_pending());
+        drop(settling);
+        drop(Owed::new(Arc::clone(&filter), 2));
+        for _ in 0..2 {
+            filter.go_on.as_ref().unwrap().notify_one();
+            filter.done.notified().await;
+        }
+        let mut told = filter.told.lock().unwrap().clone();
+        told.sort_unstable();
+        assert_eq!(told, [(1, 250, true), (2, 451, false)]);
+    }
+
+    #[test]
+    fn without_a_runtime_what_needs_no_waiting_is_done() {
+        let filter = Arc::new(Listener::default());
+        drop(Owed::new(Arc::clone(&filter), 1));
+        assert_eq!(*filter.told.lock().unwrap(), [(1, 451, false)]);
+    }
+
+    #[tokio::test]
+    async fn a_filter_that_panics_harms_nobody() {
+        let filter = Arc::new(Listener::default());
+        drop(Owed::new(Arc::clone(&filter), 13));
+        Owed::new(Arc::clone(&filter), 13).settle(ok(), true).await;
+        assert_eq!(filter.told.lock().unwrap().len(), 2);
+    }
+}

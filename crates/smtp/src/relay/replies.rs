@@ -1,6 +1,6 @@
 //! What the relay says in its own name. All of it is to be tried again, except what the client alone can change.
 
-use crate::error::{Error, ProtocolProblem, Stage};
+use crate::error::{Error, Stage};
 use crate::reply::Reply;
 
 /// "Service not available, closing transmission channel", and its polite form: they end a session with the next hop, but
@@ -21,31 +21,44 @@ pub(super) fn passed_on(reply: Reply) -> Reply {
     }
 }
 
-/// Why a next hop failed before the final dot: nothing was delivered.
+/// Why there is no answer of the next hop. The final dot was not sent, so nothing was delivered.
 pub(super) fn failed(error: &Error) -> Reply {
     match error {
-        Error::Io { stage, .. } | Error::Timeout { stage, .. } => match stage {
-            Stage::Connect | Stage::Greeting | Stage::Hello => unreachable(),
-            _ => lost(),
-        },
-        Error::Ended { .. } => lost(),
-        // A next hop that refuses us by name or address refuses no mail: what it says is for its
-        // administrator and ours, and may be over tomorrow.
-        Error::Refused {
-            stage: Stage::Greeting | Stage::Hello | Stage::Connect,
-            ..
-        } => unreachable(),
+        // A next hop that refuses us by our name or address refuses no mail. What it says is for two
+        // administrators, and may be over tomorrow.
+        Error::Io { stage, .. } | Error::Timeout { stage, .. } | Error::Refused { stage, .. }
+            if is_before_mail(*stage) =>
+        {
+            unreachable()
+        }
+        Error::Tls { .. } | Error::TlsNotOffered { .. } => unreachable(),
+        Error::Io { .. } | Error::Timeout { .. } | Error::Ended { .. } => lost(),
         Error::Refused { reply, .. } => passed_on(reply.clone()),
-        Error::Protocol {
-            problem: ProtocolProblem::OutOfTurn(reply),
-            ..
-        } if reply.is_temporary() || reply.is_permanent() => passed_on(reply.clone()),
         Error::Protocol { .. } => nonsense(),
+        Error::Busy { .. } => busy(),
+        Error::Utf8NotOffered { .. } => no_smtp_utf8(),
+        Error::ParameterNotOffered { keyword, .. } if keyword.eq_ignore_ascii_case("SMTPUTF8") => {
+            no_smtp_utf8()
+        }
+        Error::ParameterNotOffered { keyword, .. } => not_offered(keyword),
+        Error::Parameter { .. } => Reply::new(501, "5.5.4", "Bad parameter"),
+        Error::Address(_) => Reply::new(553, "5.1.0", "Bad address"),
         _ => internal(),
     }
 }
 
-pub(super) fn unreachable() -> Reply {
+fn is_before_mail(stage: Stage) -> bool {
+    matches!(
+        stage,
+        Stage::Connect | Stage::Greeting | Stage::Hello | Stage::StartTls
+    )
+}
+
+fn busy() -> Reply {
+    Reply::new(451, "4.3.2", "Too many messages at once; try again later")
+}
+
+fn unreachable() -> Reply {
     Reply::new(
         451,
         "4.4.1",
@@ -133,7 +146,7 @@ pub(super) fn one_at_a_time() -> Reply {
     )
 }
 
-pub(super) fn no_smtp_utf8() -> Reply {
+fn no_smtp_utf8() -> Reply {
     Reply::new(
         550,
         "5.6.7",
@@ -141,19 +154,8 @@ pub(super) fn no_smtp_utf8() -> Reply {
     )
 }
 
-pub(super) fn no_dsn() -> Reply {
-    Reply::new(
-        555,
-        "5.5.4",
-        "The next mail server does not know the parameters of delivery status notifications",
-    )
-}
-
-/// The message has passed too many servers.
-pub(super) fn looping() -> Reply {
-    Reply::new(
-        554,
-        "5.4.6",
-        "Too many hops; this message is going round in circles",
-    )
+/// A parameter that the next hop does not know, and that must not be ignored.
+fn not_offered(keyword: &str) -> Reply {
+    let text = format!("The next mail server does not know {keyword}");
+    Reply::new(555, "5.5.4", &text)
 }

@@ -4,25 +4,22 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use intake::{Message, caught};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use super::content::slices;
-use super::downstream::Downstream;
-use super::filter::{Action, Filter, HeaderEdits, Mail, NextHopAnswer};
-use super::head::head_fields;
-use super::hop::{Hops, Pending};
+use super::downstream::{Downstream, Times};
+use super::filter::{Action, Filter, HeaderEdits, Mail};
 use super::owed::Owed;
 use super::recipient::{self, Refusal};
 use super::{Shared, replies};
-use crate::error::ErrorKind;
 use crate::reply::Reply;
 use crate::service::{MailCommand, Peer, RcptCommand, Session, Waiting};
 
 /// A [`Session`](crate::Session) that stands between a client and a next hop.
-pub struct RelaySession<F: Filter, N: Hops> {
-    relay: Arc<Shared<F, N>>,
+pub struct RelaySession<F: Filter> {
+    relay: Arc<Shared<F>>,
     /// The transaction, from MAIL on.
-    downstream: Option<Downstream<N>>,
+    downstream: Option<Downstream>,
     /// A decision whose reply is not yet written.
     owed: Option<Owed<F>>,
 }
@@ -34,8 +31,8 @@ struct Pass {
     withheld: Vec<usize>,
 }
 
-impl<F: Filter, N: Hops> RelaySession<F, N> {
-    pub(super) fn new(relay: Arc<Shared<F, N>>) -> Self {
+impl<F: Filter> RelaySession<F> {
+    pub(super) fn new(relay: Arc<Shared<F>>) -> Self {
         Self {
             relay,
             downstream: None,
@@ -77,17 +74,10 @@ impl<F: Filter, N: Hops> RelaySession<F, N> {
     }
 
     /// Hands a message on, unless somebody objects before the final dot.
-    async fn pass(&mut self, pass: Pass, until: Instant, waiting: &mut impl Waiting) -> Reply {
+    async fn pass(&mut self, pass: Pass, times: Times, waiting: &mut impl Waiting) -> Reply {
         let (Some(downstream), Some(owed)) = (self.downstream.as_mut(), self.owed.as_mut()) else {
             return replies::bad_sequence();
         };
-        let hops = head_fields(&pass.message)
-            .filter(|field| field.is("Received"))
-            .count();
-        if hops > self.relay.options.max_hops {
-            tracing::warn!(hops, "a message has passed too many servers");
-            return replies::looping();
-        }
         let content = match slices(&pass.message, &pass.edits) {
             Ok(content) => content,
             Err(error) => {
@@ -95,45 +85,10 @@ impl<F: Filter, N: Hops> RelaySession<F, N> {
                 return replies::internal();
             }
         };
-        let sent = timeout_at(until, downstream.send(&pass.withheld, &content)).await;
-        let pending = match sent {
-            Ok(Ok(pending)) => pending,
-            Ok(Err(reply)) => return reply,
-            Err(_) => {
-                tracing::warn!("a message could not be handed on within the deadline");
-                // In the middle of it, so that nothing but closing is left.
-                self.downstream = None;
-                return replies::too_slow();
-            }
-        };
-        // The last moment: the client has given up, and what is delivered now it sends again.
-        if !waiting.is_there().await {
-            tracing::info!("the client went away before its message was handed on");
-            pending.abandon();
-            return replies::gone();
-        }
-        let address = pending.address().to_owned();
-        let answer = |reply: Option<Reply>| NextHopAnswer {
-            address: address.clone(),
-            queue_id: reply.as_ref().and_then(Reply::queue_id),
-            reply,
-        };
-        owed.next_hop = Some(answer(None));
-        match pending.finish().await {
-            Ok(reply) => {
-                owed.next_hop = Some(answer(Some(reply.clone())));
-                replies::passed_on(reply)
-            }
-            Err(error) if error.kind() == ErrorKind::Unknown => {
-                tracing::error!(%error, "a message may or may not have been delivered");
-                replies::unknown()
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the next hop failed at the end of a message");
-                owed.next_hop = None;
-                replies::failed(&error)
-            }
-        }
+        let answer = &mut owed.next_hop;
+        downstream
+            .deliver(&content, &pass.withheld, times, waiting, answer)
+            .await
     }
 
     /// What a cheap question of the filter says, or that it panicked.
@@ -163,13 +118,13 @@ impl<F: Filter, N: Hops> RelaySession<F, N> {
     }
 }
 
-impl<F: Filter, N: Hops> Session for RelaySession<F, N> {
+impl<F: Filter> Session for RelaySession<F> {
     async fn mail(&mut self, peer: &Peer, mail: &MailCommand) -> Reply {
         self.close().await;
         if let Some(refusal) = self.ask(|filter| filter.mail(peer, mail)) {
             return refusal;
         }
-        match Downstream::open(&self.relay.hops, peer, mail).await {
+        match Downstream::open(&self.relay.next_hop, peer, mail).await {
             Ok((downstream, reply)) => {
                 self.downstream = Some(downstream);
                 reply
@@ -197,7 +152,11 @@ impl<F: Filter, N: Hops> Session for RelaySession<F, N> {
         message: Message,
         waiting: &mut impl Waiting,
     ) -> Reply {
-        let until = Instant::now() + self.relay.options.dot_deadline;
+        let options = &self.relay.options;
+        let times = Times {
+            until: Instant::now() + options.dot_deadline,
+            data_done: options.data_done,
+        };
         let Some(downstream) = self.downstream.as_ref() else {
             return replies::bad_sequence();
         };
@@ -207,7 +166,7 @@ impl<F: Filter, N: Hops> Session for RelaySession<F, N> {
             rcpts: downstream.rcpts().map(str::to_owned).collect(),
             message,
         };
-        match self.decision(mail, until, waiting).await {
+        match self.decision(mail, times.until, waiting).await {
             Err(reply) => reply,
             Ok(Action::Pass {
                 message,
@@ -219,7 +178,7 @@ impl<F: Filter, N: Hops> Session for RelaySession<F, N> {
                     edits,
                     withheld,
                 };
-                self.pass(pass, until, waiting).await
+                self.pass(pass, times, waiting).await
             }
             Ok(Action::Take(reply)) if reply.is_positive() => reply,
             Ok(Action::Refuse(reply)) if reply.is_temporary() || reply.is_permanent() => reply,

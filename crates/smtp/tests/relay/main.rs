@@ -1,0 +1,12 @@
+//! The relay as a whole: a client, the server, the relay, and a next hop, on loopback.
+
+mod bytes;
+mod client;
+mod decisions;
+mod extensions;
+mod faults;
+mod next_hop;
+mod recipients;
+mod smuggling;
+mod support;
+mod waiting;
