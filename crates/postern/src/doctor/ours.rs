@@ -1,8 +1,8 @@
 //! What Postern itself is told to do, as far as a mail server must fit to it.
 
-use crate::config::{Config, Host, Listen, NextHopAddress, Position, Relay};
+use crate::config::{Config, Host, Listen, Network, NextHopAddress, Position, Relay};
 use crate::serve::options;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 /// Postern's side.
@@ -35,6 +35,8 @@ pub(super) struct RelayDoor {
     pub message_bytes: u64,
     /// The most connections of one client.
     pub connections: u64,
+    /// Whether a mail server of this machine may say who its client is.
+    pub xforward: bool,
     /// Where mails go that pass, if that is an address: a host, and a port.
     pub next_hop: Option<(String, u16)>,
 }
@@ -64,6 +66,11 @@ impl RelayDoor {
             position: relay.position,
             message_bytes: limits.message_bytes,
             connections: u64::from(connections),
+            xforward: relay.xforward_hosts.iter().any(|Network(net)| {
+                [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+                    .iter()
+                    .any(|ip: &IpAddr| net.contains(ip))
+            }),
             next_hop: tcp(&relay.next_hop.address),
         }
     }

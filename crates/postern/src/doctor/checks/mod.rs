@@ -143,8 +143,13 @@ impl<'a> View<'a> {
 
     /// Whether a service asks no milter, whatever `smtpd_milters` says.
     fn is_exempt(&self, service: &Service) -> bool {
+        self.overrides(service, "no_milters")
+    }
+
+    /// Whether a service leaves out a part of its work: a word of `receive_override_options`.
+    fn overrides(&self, service: &Service, what: &str) -> bool {
         let options = self.postfix.of(service, "receive_override_options");
-        options.is_some_and(|(options, _)| words(&options).any(|w| w == "no_milters"))
+        options.is_some_and(|(options, _)| words(&options).any(|word| word == what))
     }
 
     /// The values of a parameter in the services that ask us.

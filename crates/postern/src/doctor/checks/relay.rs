@@ -24,7 +24,7 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
         .collect();
     let mut findings = position(view, relay, &proxied, &queued);
     findings.extend(patience(view, &proxied));
-    findings.extend(speed_adjust(view, &proxied));
+    findings.extend(speed_adjust(view, relay, &proxied));
     findings.extend(message_size(
         view,
         relay,
@@ -96,22 +96,61 @@ fn patience(view: &View<'_>, proxied: &[&Service]) -> Vec<Finding> {
         .collect()
 }
 
-/// With `speed_adjust` the recipients have been accepted before Postern hears of them.
-fn speed_adjust(view: &View<'_>, proxied: &[&Service]) -> Vec<Finding> {
+/// With `speed_adjust` the recipients have been accepted before Postern hears of them. That does no harm if the next
+/// hop takes all of them.
+fn speed_adjust(view: &View<'_>, relay: &RelayDoor, proxied: &[&Service]) -> Vec<Finding> {
+    let next_hop = relay.next_hop.as_ref();
+    let takes_all = next_hop.is_some_and(|target| {
+        services_at(view, target)
+            .any(|service| view.overrides(service, "no_unknown_recipient_checks"))
+    });
+    if takes_all {
+        return Vec::new();
+    }
     let settings = view
         .postfix
         .settings("smtpd_proxy_options", proxied.iter().copied());
     let set = settings
         .iter()
         .filter(|s| words(&s.value).any(|word| word == "speed_adjust"));
-    let why = "With speed_adjust Postfix has accepted all recipients before Postern sees them: when the next hop refuses one of \
-               them, the whole mail is refused.";
+    let why = "With speed_adjust Postfix has accepted all recipients before Postern sees them: when the next hop refuses one \
+               of them, the whole mail is refused.";
     let better = |setting: &Setting<'_>| {
         let others = words(&setting.value).filter(|word| *word != "speed_adjust");
         others.collect::<Vec<_>>().join(",")
     };
     set.map(|s| view.finding(Level::Warning, "speed-adjust", s, why, Some(&better(s))))
         .collect()
+}
+
+/// Whether Postern hears from Postfix who the client is.
+fn client(
+    view: &View<'_>,
+    relay: &RelayDoor,
+    proxied: &[&Service],
+    queued: &[&Service],
+) -> Vec<Finding> {
+    if relay.xforward {
+        return Vec::new();
+    }
+    let mut settings = view
+        .postfix
+        .settings("smtpd_proxy_filter", proxied.iter().copied());
+    settings.extend(
+        view.postfix
+            .settings("content_filter", queued.iter().copied()),
+    );
+    let why = "Postern does not believe this Postfix who its client is, and takes Postfix itself for the sender of every mail. \
+               With this Postfix tells it; a content filter also needs -o smtp_send_xforward_command=yes at its transport.";
+    let found = settings.iter().map(|setting| {
+        let mut finding = view.finding(Level::Warning, "xforward", setting, why, None);
+        finding.change = Some(Change::postern(
+            "relay",
+            "xforward_hosts = [\"127.0.0.1\"]".to_owned(),
+        ));
+        finding
+    });
+    found.collect()
 }
 
 fn message_size(view: &View<'_>, relay: &RelayDoor, services: &[&Service]) -> Vec<Finding> {
@@ -185,14 +224,10 @@ fn circles(view: &View<'_>, relay: &RelayDoor) -> Vec<Finding> {
     ];
     let mut findings = Vec::new();
     for (target, level, check, why) in ways {
-        let Some((host, port)) = target.filter(|(host, _)| is_here(host)) else {
-            continue;
-        };
-        let here = view
-            .postfix
-            .services()
-            .filter(|s| s.port() == Some(*port) && host_fits(s, host));
-        for service in here {
+        for service in target
+            .into_iter()
+            .flat_map(|target| services_at(view, target))
+        {
             let names = [
                 ("smtpd_proxy_filter", view.is_proxied(service)),
                 ("content_filter", view.is_content_filtered(service)),
@@ -212,6 +247,16 @@ fn circles(view: &View<'_>, relay: &RelayDoor) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// The services of this machine that listen there.
+fn services_at<'a>(
+    view: &View<'a>,
+    (host, port): &(String, u16),
+) -> impl Iterator<Item = &'a Service> {
+    let services = Some(view.postfix).filter(|_| is_here(host));
+    let services = services.into_iter().flat_map(|postfix| postfix.services());
+    services.filter(move |s| s.port() == Some(*port) && host_fits(s, host))
 }
 
 /// Whether a service listens on this address of the machine; names count as any.

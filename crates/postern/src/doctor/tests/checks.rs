@@ -55,6 +55,12 @@ fn good_configurations_have_no_findings() {
                 "smtp inet n - y - 1 postscreen",
             )
             .service("smtpd pass - - y - - smtpd"),
+        // The next hop takes all recipients.
+        proxied().main("smtpd_proxy_options", "speed_adjust").over(
+            "127.0.0.1:10025/inet",
+            "receive_override_options",
+            "no_unknown_recipient_checks",
+        ),
         // A reference that a service changes, in a way that changes nothing.
         good()
             .main_raw("smtpd_milters", "$filter", "inet:127.0.0.1:8891")

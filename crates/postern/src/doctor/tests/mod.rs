@@ -123,9 +123,14 @@ impl Site {
             position,
             message_bytes: 50 << 20,
             connections: 300,
+            xforward: true,
             next_hop: Some(("127.0.0.1".to_owned(), 10025)),
         });
         self
+    }
+
+    fn with_relay(self, change: impl FnOnce(&mut RelayDoor)) -> Site {
+        self.ours(|ours| change(ours.relay.as_mut().expect("a relay")))
     }
 
     fn ours(mut self, change: impl FnOnce(&mut Ours)) -> Site {
@@ -134,7 +139,7 @@ impl Site {
     }
 
     /// Does what a finding asks for.
-    fn apply(mut self, change: &Change) -> Site {
+    fn apply(self, change: &Change) -> Site {
         let words: Vec<&str> = change
             .command
             .iter()
@@ -159,31 +164,27 @@ impl Site {
             ),
             [] => {
                 let (name, value) = change.line.split_once(" = ").expect("name = value");
-                let relay = |site: &mut Site| site.ours.relay.clone().expect("a relay");
+                let number = || value.parse().expect("a number");
                 match (change.below.as_deref(), name) {
                     (Some("[milter]"), "max_connections") => {
-                        self.ours.connections = value.parse().expect("a number");
+                        self.ours(|ours| ours.connections = number())
                     }
                     (Some("[relay.limits]"), "connections_per_client") => {
-                        let connections = value.parse().expect("a number");
-                        self.ours.relay = Some(RelayDoor {
-                            connections,
-                            ..relay(&mut self)
-                        });
+                        self.with_relay(|relay| relay.connections = number())
+                    }
+                    (Some("[relay]"), "xforward_hosts") => {
+                        assert_eq!(value, "[\"127.0.0.1\"]");
+                        self.with_relay(|relay| relay.xforward = true)
                     }
                     (Some("[relay]"), "position") => {
                         let position = match value {
                             "\"before-queue\"" => Position::BeforeQueue,
                             _ => Position::AfterQueue,
                         };
-                        self.ours.relay = Some(RelayDoor {
-                            position,
-                            ..relay(&mut self)
-                        });
+                        self.with_relay(|relay| relay.position = position)
                     }
                     other => panic!("{other:?}"),
                 }
-                self
             }
             other => panic!("{other:?}"),
         }

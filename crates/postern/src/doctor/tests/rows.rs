@@ -324,12 +324,19 @@ fn relay_rows() -> Vec<Row> {
             "message_size_limit = 52428800",
         ),
         (
-            proxied().ours(|ours| {
-                ours.relay = ours.relay.clone().map(|mut relay| {
-                    relay.connections = 50;
-                    relay
-                });
-            }),
+            proxied().with_relay(|relay| relay.xforward = false),
+            Warning,
+            "xforward",
+            "xforward_hosts = [\"127.0.0.1\"]",
+        ),
+        (
+            content_filtered().with_relay(|relay| relay.xforward = false),
+            Warning,
+            "xforward",
+            "xforward_hosts = [\"127.0.0.1\"]",
+        ),
+        (
+            proxied().with_relay(|relay| relay.connections = 50),
             Warning,
             "connections",
             "connections_per_client = 200",
