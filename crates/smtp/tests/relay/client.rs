@@ -12,16 +12,26 @@ pub(crate) struct Client {
 impl Client {
     /// Connected, greeted and introduced.
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
+        Self::connect_through(address, "").await
+    }
+
+    /// The same with something said before the greeting.
+    pub(crate) async fn connect_through(address: SocketAddr, header: &str) -> Self {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(header.as_bytes()).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let mut client = Self {
             stream: BufReader::new(stream),
         };
         let greeting = client.reply().await;
         assert!(greeting.starts_with("220 "), "{greeting}");
-        let hello = client.say("EHLO client.example").await;
-        assert!(hello.starts_with("250"), "{hello}");
+        client.hello().await;
         client
+    }
+
+    pub(crate) async fn hello(&mut self) {
+        let hello = self.say("EHLO client.example").await;
+        assert!(hello.starts_with("250"), "{hello}");
     }
 
     pub(crate) fn port(&self) -> u16 {

@@ -7,6 +7,8 @@ mod extensions;
 mod faults;
 mod next_hop;
 mod recipients;
+mod sessions;
 mod smuggling;
 mod support;
+mod time;
 mod waiting;

@@ -1,10 +1,14 @@
 //! No open relay: the complete table of classical forms, through a real server.
 
+use std::time::Duration;
+
+use ipnet::IpNet;
 use smtp::relay::{RelayDomains, RelayOptions};
+use smtp::server::ServerOptions;
 
 use crate::client::Client;
 use crate::next_hop::NextHop;
-use crate::support::{Setting, Verdict, relay_with};
+use crate::support::{Setting, Verdict, relay_for, relay_with};
 
 /// Nobody may relay; anybody may send to these.
 fn closed() -> RelayOptions {
@@ -182,4 +186,92 @@ async fn a_relay_client_may_send_to_anybody() {
         )
         .await;
     assert_eq!(reply, "250 2.0.0 Ok: queued as 4ABC");
+}
+
+/// Whose clients may relay from 192.0.2.0/24 and from this machine, and who believes this machine.
+async fn trusting(hop: &NextHop, server: ServerOptions) -> Setting {
+    let options = RelayOptions {
+        relay_clients: vec![
+            "192.0.2.0/24".parse().unwrap(),
+            "127.0.0.0/8".parse().unwrap(),
+        ],
+        ..closed()
+    };
+    let server = ServerOptions {
+        clients: vec!["0.0.0.0/0".parse().unwrap()],
+        greet_wait: Duration::ZERO,
+        ..server
+    };
+    relay_for(hop, Verdict::Pass, options, server).await
+}
+
+fn this_machine() -> Vec<IpNet> {
+    vec!["127.0.0.0/8".parse().unwrap()]
+}
+
+#[tokio::test]
+async fn a_client_has_the_rights_of_whom_a_trusted_server_in_front_names_and_no_others() {
+    let cases = [
+        ("ADDR=192.0.2.7", true),
+        ("ADDR=198.51.100.7", false),
+        ("ADDR=[UNAVAILABLE]", false),
+        ("NAME=localhost ADDR=198.51.100.7 LOGIN=admin", false),
+        ("ADDR=::ffff:192.0.2.7", true),
+    ];
+    for (attributes, may) in cases {
+        let hop = NextHop::with([]).await;
+        let server = ServerOptions {
+            xclient_hosts: this_machine(),
+            ..ServerOptions::default()
+        };
+        let setting = trusting(&hop, server).await;
+        let mut client = Client::connect(setting.address).await;
+        let greeting = client.say(&format!("XCLIENT {attributes}")).await;
+        if !greeting.starts_with("220 ") {
+            assert!(
+                greeting.starts_with("501 ") && attributes.contains("ffff"),
+                "{attributes}: {greeting}"
+            );
+            continue;
+        }
+        client.hello().await;
+        client.say("MAIL FROM:<a@example.org>").await;
+        let reply = client.say("RCPT TO:<u@ext.example>").await;
+        assert_eq!(reply.starts_with("250 "), may, "{attributes}: {reply}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_has_the_rights_of_whom_a_trusted_balancer_names() {
+    for (address, may) in [("192.0.2.7", true), ("198.51.100.7", false)] {
+        let hop = NextHop::with([]).await;
+        let server = ServerOptions {
+            proxy_hosts: this_machine(),
+            ..ServerOptions::default()
+        };
+        let setting = trusting(&hop, server).await;
+        let header = format!("PROXY TCP4 {address} 127.0.0.1 4711 25\r\n");
+        let mut client = Client::connect_through(setting.address, &header).await;
+        client.say("MAIL FROM:<a@example.org>").await;
+        let reply = client.say("RCPT TO:<u@ext.example>").await;
+        assert_eq!(reply.starts_with("250 "), may, "{address}: {reply}");
+    }
+}
+
+#[tokio::test]
+async fn what_xforward_says_gives_no_rights_even_from_a_trusted_host() {
+    let hop = NextHop::with([]).await;
+    let server = ServerOptions {
+        xforward_hosts: this_machine(),
+        proxy_hosts: this_machine(),
+        ..ServerOptions::default()
+    };
+    let setting = trusting(&hop, server).await;
+    let header = "PROXY TCP4 198.51.100.7 127.0.0.1 4711 25\r\n";
+    let mut client = Client::connect_through(setting.address, header).await;
+    client
+        .say("XFORWARD ADDR=192.0.2.7 NAME=mx.example SOURCE=LOCAL")
+        .await;
+    client.say("MAIL FROM:<a@example.org>").await;
+    assert_refused(&client.say("RCPT TO:<u@ext.example>").await, "XFORWARD");
 }

@@ -11,7 +11,7 @@ use smtp::relay::{
 use smtp::server::{ServerOptions, serve};
 use smtp::{BareLineEnds, Reply, Target, Timeouts};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 use crate::next_hop;
 
@@ -84,7 +84,19 @@ pub(crate) struct Setting {
     pub(crate) asked: UnboundedReceiver<()>,
     /// One for each of them that is over.
     pub(crate) dropped: UnboundedReceiver<()>,
-    _shutdown: DropGuard,
+    shutdown: CancellationToken,
+}
+
+impl Setting {
+    pub(crate) fn shut_down(&self) {
+        self.shutdown.cancel();
+    }
+}
+
+impl Drop for Setting {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
 }
 
 /// For a client that may send to anybody.
@@ -123,6 +135,24 @@ pub(crate) async fn relay_trusting(hop: &next_hop::NextHop, verdict: Verdict) ->
         ..server()
     };
     start(target(hop.address), verdict, open(), server).await
+}
+
+/// With a server that is made for the occasion.
+pub(crate) async fn relay_served(
+    hop: &next_hop::NextHop,
+    verdict: Verdict,
+    server: ServerOptions,
+) -> Setting {
+    relay_for(hop, verdict, open(), server).await
+}
+
+pub(crate) async fn relay_for(
+    hop: &next_hop::NextHop,
+    verdict: Verdict,
+    options: RelayOptions,
+    server: ServerOptions,
+) -> Setting {
+    start(target(hop.address), verdict, options, server).await
 }
 
 pub(crate) async fn relay_lmtp(hop: &next_hop::NextHop, verdict: Verdict) -> Setting {
@@ -189,7 +219,7 @@ async fn start(
         told,
         asked,
         dropped,
-        _shutdown: shutdown.drop_guard(),
+        shutdown,
     }
 }
 
