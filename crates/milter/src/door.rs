@@ -111,7 +111,6 @@ impl<F: Filter> Door<F> {
                 end => tracing::info!(%peer, queue_id, error = %end, "connection ended"),
             }
         }
-        let _ = self.stream.shutdown().await;
     }
 
     fn tell_not_agreed(&self, error: &NegotiationError) {

@@ -16,6 +16,8 @@ pub(crate) struct FramedStream {
     codec: FrameCodec,
     buffer: BytesMut,
     quickack: bool,
+    /// Something was read that no write has acknowledged on its way.
+    unacknowledged: bool,
 }
 
 impl FramedStream {
@@ -26,6 +28,7 @@ impl FramedStream {
             codec: FrameCodec::new(frame_bytes),
             buffer: BytesMut::new(),
             quickack,
+            unacknowledged: false,
         }
     }
 
@@ -36,8 +39,10 @@ impl FramedStream {
             if let Some(frame) = self.codec.decode(&mut self.buffer)? {
                 return Ok(Some(frame));
             }
-            if self.quickack {
+            // The MTA may hold back what it has until it knows that the last of it has arrived.
+            if self.quickack && self.unacknowledged {
                 self.stream.acknowledge();
+                self.unacknowledged = false;
             }
             // The codec has seen the length already, so the buffer never grows beyond one frame
             // and one read.
@@ -45,16 +50,13 @@ impl FramedStream {
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 return self.codec.decode_eof(&mut self.buffer);
             }
+            self.unacknowledged = true;
         }
     }
 
     /// Writes all of `bytes`.
     pub(crate) async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.unacknowledged = false;
         self.stream.write_all(bytes).await
-    }
-
-    /// Ends the sending side.
-    pub(crate) async fn shutdown(&mut self) -> io::Result<()> {
-        self.stream.shutdown().await
     }
 }

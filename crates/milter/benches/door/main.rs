@@ -1,13 +1,19 @@
 //! Messages per second through the door with a filter that accepts everything, beside the ceiling:
 //! bare blocking sockets that look at nothing but frame lengths. A connection per mail of 20 KB.
 //!
-//! The two are measured in turns within one run, and their ratio is what counts; the figures
+//! With the variable `MLOAD` (the path of a load client) the same is measured once more by another
+//! program's client, beside that program's own accept-all milter.
+//!
+//! Everything is measured in turns within one run, and the ratios are what counts; the figures
 //! themselves move with the machine and with whatever else it does.
 
 #![allow(
+    clippy::disallowed_methods,
     clippy::print_stdout,
-    reason = "the report is what this program is for"
+    reason = "the report is what this program is for, and it starts a client of another make"
 )]
+
+mod mload;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -23,9 +29,12 @@ use milter::{
 use tokio_util::codec::Decoder;
 use tokio_util::sync::CancellationToken;
 
+use crate::mload::Mload;
+
 const BODY_BYTES: usize = 20_000;
-const CLIENTS: usize = 4;
-const MAILS_PER_CLIENT: usize = 500;
+/// How many clients there are at a time: a quiet server, and a busy one.
+const CLIENTS: [usize; 2] = [4, 16];
+const MAILS: usize = 2_000;
 const ROUNDS: usize = 5;
 
 struct AcceptAll;
@@ -41,11 +50,7 @@ impl Filter for AcceptAll {
 fn main() {
     // `cargo test --benches` runs this, too: then it only shows that it works.
     let quick = !std::env::args().any(|argument| argument == "--bench");
-    let (rounds, mails) = if quick {
-        (1, 5)
-    } else {
-        (ROUNDS, MAILS_PER_CLIENT)
-    };
+    let (rounds, mails) = if quick { (1, 20) } else { (ROUNDS, MAILS) };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -55,30 +60,60 @@ fn main() {
         mail: false,
         rcpt: false,
     };
-    let ceiling = raw_server();
-    let contestants = [
+    let doors = [
         (
             "door, every question asked",
             door(&runtime, Asks::default()),
         ),
         ("door, only the message", door(&runtime, silent)),
     ];
-    println!("{CLIENTS} clients, a connection per mail of {BODY_BYTES} bytes, TCP");
-    for (name, address) in contestants {
-        let mut ratios = Vec::new();
+    let raw = raw_server();
+    let bare = |address, clients| measure(address, clients, mails);
+    for clients in CLIENTS {
+        println!("{clients} clients, a connection per mail of {BODY_BYTES} bytes, TCP");
+        compare(&doors, ("bare sockets", raw), rounds, |address| {
+            bare(address, clients)
+        });
+    }
+    let Some(mload) = Mload::from_environment() else {
+        return println!("MLOAD is not set: not measured beside `mload accept`");
+    };
+    let accepting = mload.accepting();
+    for clients in CLIENTS {
+        println!("{clients} clients, the same with the client `mload milter`");
+        let top = ("mload accept", accepting.address);
+        compare(&doors, top, rounds, |address| {
+            mload.measure(address, clients, mails)
+        });
+    }
+}
+
+/// Measures each door in turns with what it is compared to.
+fn compare(
+    doors: &[(&str, SocketAddr)],
+    (top, top_address): (&str, SocketAddr),
+    rounds: usize,
+    measure: impl Fn(SocketAddr) -> f64,
+) {
+    for (name, address) in doors {
+        let mut figures = Vec::new();
         for _ in 0..rounds {
-            let top = measure(ceiling, mails);
-            let own = measure(address, mails);
-            println!("{name}: {own:.0} messages/s; bare sockets: {top:.0}");
-            ratios.push(own / top);
+            let ceiling = measure(top_address);
+            figures.push((measure(*address), ceiling));
         }
-        ratios.sort_by(f64::total_cmp);
-        let at = |index: usize| ratios.get(index).copied().unwrap_or(f64::NAN) * 100.0;
+        figures.sort_by(|a, b| f64::total_cmp(&(a.0 / a.1), &(b.0 / b.1)));
+        let percent = |index: usize| {
+            let (own, ceiling) = figures.get(index).copied().unwrap_or((f64::NAN, 1.0));
+            own / ceiling * 100.0
+        };
+        let median = figures.len() / 2;
+        let (own, ceiling) = figures.get(median).copied().unwrap_or_default();
         println!(
-            "{name}: {:.0} / {:.0} / {:.0} % of bare sockets (min / median / max)",
-            at(0),
-            at(ratios.len() / 2),
-            at(ratios.len() - 1),
+            "  {name}: {own:.0} messages/s, {top}: {ceiling:.0}; \
+             {:.0} / {:.0} / {:.0} % (min / median / max)",
+            percent(0),
+            percent(median),
+            percent(figures.len() - 1),
         );
     }
 }
@@ -97,20 +132,21 @@ fn door(runtime: &tokio::runtime::Runtime, asks: Asks) -> SocketAddr {
     address
 }
 
-/// Messages per second.
-fn measure(address: SocketAddr, mails: usize) -> f64 {
+/// Messages per second of about so many mails.
+fn measure(address: SocketAddr, clients: usize, mails: usize) -> f64 {
+    let each = mails.div_ceil(clients);
     let start = Instant::now();
     thread::scope(|scope| {
-        for _ in 0..CLIENTS {
+        for _ in 0..clients {
             scope.spawn(|| {
                 let dialogue = dialogue();
-                for _ in 0..mails {
+                for _ in 0..each {
                     deliver(address, &dialogue);
                 }
             });
         }
     });
-    (CLIENTS * mails) as f64 / start.elapsed().as_secs_f64()
+    (clients * each) as f64 / start.elapsed().as_secs_f64()
 }
 
 fn dialogue() -> Vec<Command> {
@@ -183,11 +219,11 @@ fn read_frame(stream: &mut TcpStream, buffer: &mut BytesMut) -> Option<Frame> {
     }
 }
 
-/// A waiting thread per client that answers what must be answered, and nothing else.
+/// Waiting threads that answer what must be answered, and nothing else.
 fn raw_server() -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     let address = listener.local_addr().expect("a TCP address");
-    for _ in 0..CLIENTS {
+    for _ in 0..CLIENTS.into_iter().max().unwrap_or(1) {
         let listener = listener.try_clone().expect("a file descriptor");
         thread::spawn(move || {
             for stream in listener.incoming() {
