@@ -23,6 +23,7 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
         .filter(|s| view.is_content_filtered(s))
         .collect();
     let mut findings = position(view, relay, &proxied, &queued);
+    findings.extend(client(view, relay, &proxied, &queued));
     findings.extend(patience(view, &proxied));
     findings.extend(speed_adjust(view, relay, &proxied));
     findings.extend(message_size(
