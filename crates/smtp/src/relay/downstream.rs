@@ -320,9 +320,11 @@ impl Downstream {
 
     /// No answer. What the client is told.
     fn failed(&mut self, error: &Error) -> Reply {
-        let usable = self.session.as_ref().is_some_and(Session::is_usable);
-        tracing::warn!(%error, "the next hop was not asked or did not answer");
-        if !usable {
+        if self.session.as_ref().is_some_and(Session::is_usable) {
+            // It was not even asked: the client wants what the next hop does not offer.
+            tracing::debug!(%error, "not for the next hop");
+        } else {
+            tracing::warn!(%error, "the next hop failed");
             self.session = None;
         }
         replies::failed(error)

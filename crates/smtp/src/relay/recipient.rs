@@ -98,8 +98,8 @@ pub(super) enum Refusal {
     NotRelayed,
 }
 
-/// Whether a recipient may go on for a client without rights: `postmaster` (RFC 5321, 4.5.1) or a plain mailbox in one of
-/// the relay domains.
+/// Whether a recipient may go on for a client without rights: `postmaster` (RFC 5321, 4.5.1) or a plain mailbox in one
+/// of the relay domains.
 ///
 /// A local part is the next hop's business, but not where some server has ever read a second address in it: it
 /// would accept from us, whom it trusts, what it refuses to the world. So none of `@`, `%` and `!`, quoted or
@@ -113,16 +113,12 @@ pub(super) fn check(path: &str, domains: &RelayDomains) -> Result<(), Refusal> {
         // A source route begins with `@`; its local part is empty here.
         None => path.split_once('@').unwrap_or((path, "")),
     };
-    if local.contains(is_routing) || domain.contains(is_routing) {
+    let routed = local.is_empty() || local.contains(is_routing) || domain.contains(is_routing);
+    // Without a domain it is one of the next hop's own: which is not for us to say.
+    if routed || !domains.contains(domain) {
         return Err(Refusal::NotRelayed);
     }
-    match (local, domain) {
-        // Without a domain it is one of the next hop's own: which is not for us to say.
-        (_, "") => Err(Refusal::NotRelayed),
-        ("", _) if path.starts_with('@') => Err(Refusal::NotRelayed),
-        _ if domains.contains(domain) => Ok(()),
-        _ => Err(Refusal::NotRelayed),
-    }
+    Ok(())
 }
 
 /// Whether a client may send to anybody: by its address, as the connection or a trusted server in front says.

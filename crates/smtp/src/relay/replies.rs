@@ -3,12 +3,12 @@
 use crate::error::{Error, Stage};
 use crate::reply::Reply;
 
-/// "Service not available, closing transmission channel", and its polite form: they end a session with the next hop, but
-/// not ours with the client.
+/// "Service not available, closing transmission channel", and its polite form: they end a session with the next hop,
+/// but not ours with the client.
 const CLOSING: [u16; 2] = [221, 421];
 
-/// The next hop's answer as the client hears it: unchanged, unless it would end the session with the client or means
-/// nothing at this place.
+/// The next hop's answer as the client hears it: unchanged, unless it would end the client's session or means nothing
+/// at this place.
 pub(super) fn passed_on(reply: Reply) -> Reply {
     match reply.code {
         code if CLOSING.contains(&code) => Reply::new(
@@ -122,11 +122,6 @@ pub(super) fn inconsistent() -> Reply {
         "4.5.1",
         "The next mail server changed its mind about a recipient; try again later",
     )
-}
-
-/// To DATA or MAIL without what must precede them.
-pub(super) fn bad_sequence() -> Reply {
-    Reply::new(503, "5.5.1", "Bad sequence of commands")
 }
 
 pub(super) fn not_relayed() -> Reply {

@@ -76,7 +76,8 @@ impl<F: Filter> RelaySession<F> {
     /// Hands a message on, unless somebody objects before the final dot.
     async fn pass(&mut self, pass: Pass, times: Times, waiting: &mut impl Waiting) -> Reply {
         let (Some(downstream), Some(owed)) = (self.downstream.as_mut(), self.owed.as_mut()) else {
-            return replies::bad_sequence();
+            // The server asks in order; if it did not, the mail would have to stay with the client.
+            return replies::internal();
         };
         let content = match slices(&pass.message, &pass.edits) {
             Ok(content) => content,
@@ -142,7 +143,7 @@ impl<F: Filter> Session for RelaySession<F> {
         }
         match self.downstream.as_mut() {
             Some(downstream) => downstream.rcpt(rcpt).await,
-            None => replies::bad_sequence(),
+            None => replies::internal(),
         }
     }
 
@@ -158,7 +159,7 @@ impl<F: Filter> Session for RelaySession<F> {
             data_done: options.data_done,
         };
         let Some(downstream) = self.downstream.as_ref() else {
-            return replies::bad_sequence();
+            return replies::internal();
         };
         let mail = Mail {
             peer: peer.clone(),

@@ -15,12 +15,18 @@ fn messages() -> impl Strategy<Value = Vec<u8>> {
         1 => Just(b"\r\n \t".to_vec()),
         1 => Just(b"\r\n.\r\n".to_vec()),
         1 => Just(vec![b'x'; 900]),
-        2 => proptest::collection::vec(any::<u8>().prop_filter("no line ends or NUL", |b| !matches!(b, 0 | b'\r' | b'\n')), 0..9),
+        2 => proptest::collection::vec(text(), 0..9),
     ];
     proptest::collection::vec(piece, 0..60).prop_map(|pieces| {
         let mut message = pieces.concat();
         message.extend_from_slice(b"\r\n");
         message
+    })
+}
+
+fn text() -> impl Strategy<Value = u8> {
+    any::<u8>().prop_filter("no line ends or NUL", |byte| {
+        !matches!(byte, 0 | b'\r' | b'\n')
     })
 }
 
