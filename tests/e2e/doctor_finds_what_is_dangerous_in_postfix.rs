@@ -6,6 +6,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
 /// What a server for mail from outside needs beside the lines for Postern.
@@ -56,6 +57,7 @@ impl Files {
 
     /// Runs `postconf` on them.
     fn postconf(&self, args: &[&str]) -> Result<()> {
+        self.settle()?;
         let output = Command::new("postconf")
             .arg("-c")
             .arg(self.dir())
@@ -72,12 +74,24 @@ impl Files {
     }
 
     fn run<'a>(&self, args: impl Iterator<Item = &'a str>) -> Result<Run> {
+        self.settle()?;
         let (dir, own) = (
             self.dir().display().to_string(),
             self.own().display().to_string(),
         );
         let named = ["--postfix-dir".to_owned(), dir, "--config".to_owned(), own];
         postern(args.map(str::to_owned).chain(named))
+    }
+
+    /// Makes the files old: Postfix waits for seconds when it finds one that somebody might be writing.
+    fn settle(&self) -> Result<()> {
+        for name in ["main.cf", "master.cf"] {
+            let file = fs::File::options()
+                .append(true)
+                .open(self.dir().join(name))?;
+            file.set_modified(SystemTime::now() - Duration::from_secs(3_600))?;
+        }
+        Ok(())
     }
 
     /// Runs the command that a finding gives.
@@ -91,6 +105,7 @@ impl Files {
             args.iter().any(|word| Path::new(word) == self.dir()),
             "not for these files: {words:?}"
         );
+        self.settle()?;
         let output = Command::new(program).args(args).output()?;
         ensure!(output.status.success(), "{words:?}: {output:?}");
         Ok(())
@@ -109,6 +124,46 @@ fn and_nothing_in_what_is_shipped() -> Result<()> {
     assert_eq!(files.doctor(&["--json"])?.ok().json()?, [] as [Value; 0]);
     let check = ["config", "check", "--postfix", "--offline"];
     files.run(check.iter().copied())?.ok();
+    Ok(())
+}
+
+/// What stands in one of the files that this project ships: lines for main.cf, for master.cf, and in comments for
+/// postern.toml.
+fn relay_files(shipped: &str) -> Result<Files> {
+    let files = Files::shipped()?;
+    let text = fs::read_to_string(workspace().join("deploy").join(shipped))?;
+    let (main, master) = text
+        .split_once("\n# master.cf\n")
+        .context("lines for master.cf")?;
+    fs::write(files.dir().join("main.cf"), format!("{MAIN}{main}\n"))?;
+    fs::write(files.dir().join("master.cf"), master)?;
+    let own = main.lines().filter_map(|line| line.strip_prefix("#   "));
+    let own: Vec<&str> = own.collect();
+    ensure!(
+        own.contains(&"[relay]"),
+        "{shipped}: no lines for postern.toml"
+    );
+    let before = fs::read_to_string(files.own())?;
+    fs::write(files.own(), format!("{before}{}\n", own.join("\n")))?;
+    Ok(files)
+}
+
+#[test]
+fn nor_in_what_is_shipped_for_the_relay() -> Result<()> {
+    for shipped in ["postfix-proxy-filter.cf", "postfix-content-filter.cf"] {
+        let files = relay_files(shipped)?;
+        assert_eq!(
+            files.doctor(&["--json", "--strict"])?.ok().json()?,
+            [] as [Value; 0],
+            "{shipped}"
+        );
+    }
+    let mixed_up = relay_files("postfix-content-filter.cf")?;
+    let own = fs::read_to_string(mixed_up.own())?;
+    fs::write(mixed_up.own(), own.replace("after-queue", "before-queue"))?;
+    let text = mixed_up.doctor(&[])?.exits(1).text();
+    assert!(text.contains("each refusal becomes a bounce"), "{text}");
+    assert!(text.contains("position = \"after-queue\""), "{text}");
     Ok(())
 }
 

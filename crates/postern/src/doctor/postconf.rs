@@ -17,7 +17,8 @@ const USUAL_PLACES: [&str; 3] = [
     "/usr/local/sbin/postconf",
     "/opt/postfix/sbin/postconf",
 ];
-/// How long one call may take. It reads two files, and answers in milliseconds.
+/// How long one call may take. It reads two files and answers in milliseconds, or after two seconds if one of them
+/// has just been written: Postfix waits for the writer.
 const TIME: Duration = Duration::from_secs(10);
 /// Bytes of one answer: all parameters are 40 KB, and a long `mynetworks` some more.
 const OUTPUT_BYTES: u64 = 4 << 20;
