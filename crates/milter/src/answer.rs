@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use crate::filter::{AnswerError, Edit, Reply};
 use crate::negotiation::Agreement;
 use crate::response::Response;
+use crate::text::ReplyText;
 
 /// All edits and the final reply as frames, in the order that MTAs need: header and envelope
 /// edits, then the body (Postfix locks the message while a body is replaced), then the reply.
@@ -47,9 +48,17 @@ pub(crate) fn response(reply: &Reply) -> Response {
         Reply::Custom(text) => Response::ReplyCode(text.wire()),
         Reply::Discard => Response::Discard,
         Reply::Reject => Response::Reject,
-        Reply::Shutdown => Response::Shutdown,
+        Reply::Shutdown => shutdown(),
         Reply::Tempfail => Response::Tempfail,
     }
+}
+
+/// A 421, behind which MTAs end the SMTP session.
+///
+/// Not [`Response::Shutdown`]: Postfix 3.7 answers the end of a message with a 250 then and has
+/// dropped the message (measured).
+fn shutdown() -> Response {
+    Response::ReplyCode(ReplyText::fixed(421, "4.3.2", "Service not available").wire())
 }
 
 fn in_safe_order(edits: &[Edit]) -> Vec<&Edit> {

@@ -47,7 +47,7 @@ pub enum Response {
     },
     /// `c`: go on.
     Continue,
-    /// `f`: the connection cannot be served.
+    /// `f`: the connection cannot be served. No filter sends it: Postfix takes it for a broken one.
     ConnectionFailure,
     /// `-`: remove a recipient.
     DeleteRecipient(Bytes),
@@ -79,7 +79,9 @@ pub enum Response {
     ReplaceBody(Bytes),
     /// `y`: reject or defer with this SMTP reply.
     ReplyCode(Bytes),
-    /// `4`: reply 421 and end the SMTP session.
+    /// `4`: reply 421 and end the SMTP session. This crate sends the 421 as a [`Self::ReplyCode`]
+    /// instead: at the end of a message Postfix 3.7 takes this for a message that was accepted, and
+    /// drops it.
     Shutdown,
     /// `s`: no more events of this kind for this message.
     Skip,

@@ -161,7 +161,11 @@ fn a_refused_message_is_not_edited() {
         (Reply::Reject, Response::Reject),
         (Reply::Tempfail, Response::Tempfail),
         (Reply::Discard, Response::Discard),
-        (Reply::Shutdown, Response::Shutdown),
+        // Not as a shutdown: Postfix would lose the message.
+        (
+            Reply::Shutdown,
+            Response::ReplyCode("421 4.3.2 Service not available".into()),
+        ),
         (
             Reply::Custom(text),
             Response::ReplyCode("550 5.7.1 no".into()),

@@ -79,7 +79,10 @@ fn every_reply_reaches_the_mta_in_its_form() {
             ("DISCARD", Response::Discard),
             ("REJECT", Response::Reject),
             ("TEMPFAIL", Response::Tempfail),
-            ("SHUTDOWN", Response::Shutdown),
+            (
+                "SHUTDOWN",
+                Response::ReplyCode("421 4.3.2 Service not available".into()),
+            ),
         ] {
             let outcome = mta.deliver(&mail(queue_id)).await.unwrap();
             assert_eq!(outcome.reply, expected);
