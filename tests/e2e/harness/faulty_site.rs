@@ -27,6 +27,27 @@ pub(crate) const ADDED_FIELD: &str = "X-Half-Done";
 /// The end of every message here.
 const BODY: &str = "\nthe first line of the body\nthe last one\n";
 
+/// A row: a fault, what becomes of the mail that meets it by default action (in the order of
+/// [`ACTIONS`]), and what becomes of the other mails of its session.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) fault: Fault,
+    pub(crate) ends: [&'static str; 4],
+    pub(crate) others: Others,
+}
+
+/// The other mails of a session: one that the filter would accept before the one that meets the
+/// fault, and one that it would refuse behind it.
+#[derive(Clone, Copy)]
+pub(crate) enum Others {
+    /// Both get the filter's own answers: no answer is taken for another one's.
+    Served,
+    /// The one behind is not shown to the filter.
+    Unseen,
+    /// The fault is older than the first mail, and concerns all of them.
+    Alike,
+}
+
 /// One mail, and what became of it.
 #[derive(Debug)]
 pub(crate) struct Seen {
@@ -72,12 +93,49 @@ impl Seen {
     }
 }
 
+/// What becomes of a mail that the filter does not get to see, by default action.
+const UNSEEN: [&str; 4] = [
+    "451 4.7.1 at MAIL",
+    "delivered",
+    "held",
+    "550 5.5.0 at MAIL",
+];
+
+impl Row {
+    /// What should become of one of its mails.
+    fn expected(&self, mail: &Seen) -> Option<&'static str> {
+        let by_action = match (mail.kind, self.others) {
+            (BAD, _) | (_, Others::Alike) => self.ends,
+            (REFUSED, Others::Served) => ["554 5.6.7 at end"; 4],
+            (REFUSED, Others::Unseen) => UNSEEN,
+            _ => ["delivered"; 4],
+        };
+        by_action.get(mail.action).copied()
+    }
+}
+
 /// Runs all sessions, and looks where the mails are.
-pub(crate) fn observe(faults: &[Fault]) -> Result<Vec<Seen>> {
-    let site = Site::start(faults)?;
-    let mut seen = site.all_sessions(faults)?;
+pub(crate) fn observe(table: &[Row]) -> Result<Vec<Seen>> {
+    let site = Site::start(table)?;
+    let mut seen = site.all_sessions(table)?;
     site.look(&mut seen)?;
     Ok(seen)
+}
+
+/// That every mail has ended as the table says; all deviations are shown.
+pub(crate) fn assert_as_expected(table: &[Row], seen: &[Seen]) {
+    let mut deviations = String::new();
+    for mail in seen {
+        let (row, ends) = (&table[mail.fault], mail.ends());
+        let (expected, action) = (row.expected(mail), ACTIONS[mail.action]);
+        if expected != Some(&*ends) {
+            deviations += &format!(
+                "{}, {action}, message {}, the {} mail: {ends} instead of {expected:?}\n",
+                row.name, mail.position, mail.kind
+            );
+        }
+    }
+    assert!(deviations.is_empty(), "{deviations}");
 }
 
 /// Each default action has an smtpd of its own, each fault a milter, chosen by the address that a
@@ -97,12 +155,12 @@ struct Case {
 }
 
 impl Site {
-    fn start(faults: &[Fault]) -> Result<Site> {
+    fn start(table: &[Row]) -> Result<Site> {
         let sink = Sink::start()?;
         let mut milters = Vec::new();
         let mut by_client = String::new();
-        for (index, fault) in faults.iter().enumerate() {
-            let milter = FaultyMilter::start(fault.clone())?;
+        for (index, row) in table.iter().enumerate() {
+            let milter = FaultyMilter::start(row.fault.clone())?;
             write!(
                 by_client,
                 " {{ {} = {} }}",
@@ -133,9 +191,9 @@ impl Site {
         })
     }
 
-    fn all_sessions(&self, faults: &[Fault]) -> Result<Vec<Seen>> {
+    fn all_sessions(&self, table: &[Row]) -> Result<Vec<Seen>> {
         let mut cases = Vec::new();
-        for fault in 0..faults.len() {
+        for fault in 0..table.len() {
             for action in 0..ACTIONS.len() {
                 cases.extend([1, 2].map(|position| Case {
                     fault,
@@ -145,7 +203,7 @@ impl Site {
             }
         }
         // Those that wait for timeouts first, so that the others pass meanwhile.
-        cases.sort_by_key(|case| !faults.get(case.fault).is_some_and(Fault::takes_long));
+        cases.sort_by_key(|case| !table[case.fault].fault.takes_long());
         let next = AtomicUsize::new(0);
         let work = || -> Result<Vec<Seen>> {
             let mut seen = Vec::new();
@@ -187,6 +245,8 @@ impl Site {
             } else {
                 ("CONNECT", greeting.clone())
             };
+            // The server ends the session behind this (RFC 5321, section 3.8).
+            let ended = reply.code == 421;
             seen.push(Seen {
                 fault,
                 action,
@@ -197,6 +257,9 @@ impl Site {
                 stage,
                 places: Vec::new(),
             });
+            if ended {
+                break;
+            }
         }
         // The server may have ended the session already.
         let _ = smtp.command("QUIT");
