@@ -48,6 +48,14 @@ enum SpillState {
     Failed,
 }
 
+/// How a connection ended in peace.
+enum Close {
+    /// The MTA said so.
+    Quit,
+    /// The MTA closed it, or the server drains.
+    Gone,
+}
+
 /// Why a connection ended, if not as it should.
 #[derive(Debug, thiserror::Error)]
 enum End {
@@ -94,7 +102,12 @@ impl<F: Filter> Door<F> {
 
     /// Serves the connection to its end.
     pub(crate) async fn run(mut self) {
-        if let Err(end) = self.serve().await {
+        let served = self.serve().await;
+        // Who has quit waits for nothing any more, so that closing is enough.
+        if !matches!(served, Ok(Close::Quit)) {
+            let _ = self.stream.shutdown().await;
+        }
+        if let Err(end) = served {
             let peer = &self.peer;
             let queue_id = self
                 .answering
@@ -122,7 +135,7 @@ impl<F: Filter> Door<F> {
         }
     }
 
-    async fn serve(&mut self) -> Result<(), End> {
+    async fn serve(&mut self) -> Result<Close, End> {
         while let Some(frame) = self.next_frame().await? {
             self.answering = None;
             let command = Command::parse(frame).map_err(Violation::from)?;
@@ -131,10 +144,10 @@ impl<F: Filter> Door<F> {
                     let response = self.ask(question);
                     self.write(&response).await?;
                 }
-                Step::Close => return Ok(()),
+                Step::Close => return Ok(Close::Quit),
                 Step::EndOfMessage(incoming) => {
                     if !self.end_of_message(*incoming).await? {
-                        return Ok(());
+                        return Ok(Close::Gone);
                     }
                 }
                 Step::Wait => (),
@@ -146,7 +159,7 @@ impl<F: Filter> Door<F> {
             let queue_id = shown_queue_id(self.session.envelope());
             tracing::info!(peer = %self.peer, %queue_id, "connection ended within a transaction");
         }
-        Ok(())
+        Ok(Close::Gone)
     }
 
     /// The next frame; `None` when the connection is to be closed in peace.

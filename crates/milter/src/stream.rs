@@ -59,4 +59,10 @@ impl FramedStream {
         self.unacknowledged = false;
         self.stream.write_all(bytes).await
     }
+
+    /// Ends the sending side in good order. Closing alone would reset the connection if the peer
+    /// has sent more, and take with it what the peer has not read yet.
+    pub(crate) async fn shutdown(&mut self) -> io::Result<()> {
+        self.stream.shutdown().await
+    }
 }
