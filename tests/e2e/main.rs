@@ -39,6 +39,7 @@ mod reload_under_load_fails_no_mail;
 mod rule_with_a_syntax_error_shows_file_line_and_caret;
 mod scan_judges_files_without_a_daemon;
 mod second_serve_on_the_same_state_is_refused;
+mod sendmail_is_served_as_well;
 mod service_manager_is_told;
 mod sigterm_drains;
 mod store_rebuild_gives_the_same_list;

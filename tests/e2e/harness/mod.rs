@@ -8,6 +8,7 @@ pub(crate) mod faulty_site;
 mod mails;
 mod ports;
 mod postfix;
+mod sendmail;
 mod sink;
 mod site;
 pub(crate) mod slow;
@@ -20,6 +21,7 @@ pub(crate) use mails::{
 };
 pub(crate) use ports::free_port;
 pub(crate) use postfix::{Postfix, Settings};
+pub(crate) use sendmail::Sendmail;
 pub(crate) use sink::{Received, Sink};
 pub(crate) use site::Site;
 pub(crate) use smtp::{Reply, Smtp, submit};
