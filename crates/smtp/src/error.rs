@@ -5,8 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::address::AddressError;
-use crate::client::Recipient;
-use crate::content::MessageError;
+use crate::client::{MessageError, Recipient};
 use crate::reply::Reply;
 
 /// Why a mail was not, or perhaps not, handed over. [`Error::kind`] says what to do next.
@@ -17,6 +16,14 @@ pub enum Error {
     /// An address of the envelope cannot be sent. Nothing was sent.
     #[error(transparent)]
     Address(#[from] AddressError),
+    /// Every session that the next hop may have is taken, and stayed so for as long as one waits. Nothing was sent.
+    #[error("{peer}: no session became free within {} s", .after.as_secs_f32())]
+    Busy {
+        /// The server.
+        peer: String,
+        /// How long that was.
+        after: Duration,
+    },
     /// An earlier error, or a delivery that was abandoned half-way, has ended this session. Connect anew.
     #[error("{peer}: the session has ended")]
     Ended {
@@ -40,6 +47,30 @@ pub enum Error {
     /// The envelope has no recipient. Nothing was sent.
     #[error("envelope without recipients")]
     NoRecipients,
+    /// LMTP answers for every recipient on its own, hence the mail cannot go to all of several or to none. It was not
+    /// delivered.
+    #[error("{peer}: several recipients at once, for which LMTP has no one answer")]
+    OneByOne {
+        /// The server.
+        peer: String,
+    },
+    /// A parameter of MAIL or RCPT cannot be sent. Nothing was sent.
+    #[error("{keyword}: {problem}")]
+    Parameter {
+        /// Its keyword as printable ASCII, cut when long.
+        keyword: String,
+        /// What is wrong with it.
+        problem: ParameterProblem,
+    },
+    /// A parameter of MAIL or RCPT asks for something that the server does not offer, and that must not be
+    /// left out silently. Nothing was sent.
+    #[error("{peer}: the server does not offer {keyword}")]
+    ParameterNotOffered {
+        /// The server.
+        peer: String,
+        /// Its keyword.
+        keyword: String,
+    },
     /// The server does not speak SMTP, or lost count of its replies. The mail was not delivered.
     #[error("{peer}: {stage}: {problem}")]
     Protocol {
@@ -79,6 +110,20 @@ pub enum Error {
         /// The limit.
         after: Duration,
     },
+    /// TLS did not come about: the certificate, the protocol, or a connection that broke within. Nothing was sent.
+    #[error("{peer}: TLS: {source}")]
+    Tls {
+        /// The server.
+        peer: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The server does not offer STARTTLS, without which it gets no mail. Nothing was sent.
+    #[error("{peer}: TLS is required, and the server does not offer STARTTLS")]
+    TlsNotOffered {
+        /// The server.
+        peer: String,
+    },
     /// The final dot was sent and no valid reply came back: **the mail may have been delivered**.
     /// Trying again may deliver it twice; that is for a person to decide.
     #[error("outcome unknown, the mail may have been delivered: {source}")]
@@ -112,10 +157,17 @@ impl Error {
             Self::Address(_)
             | Self::Message(_)
             | Self::NoRecipients
+            | Self::OneByOne { .. }
+            | Self::Parameter { .. }
+            | Self::ParameterNotOffered { .. }
             | Self::Utf8NotOffered { .. } => ErrorKind::Permanent,
-            Self::Ended { .. } | Self::Io { .. } | Self::Protocol { .. } | Self::Timeout { .. } => {
-                ErrorKind::Temporary
-            }
+            Self::Busy { .. }
+            | Self::Ended { .. }
+            | Self::Io { .. }
+            | Self::Protocol { .. }
+            | Self::Timeout { .. }
+            | Self::Tls { .. }
+            | Self::TlsNotOffered { .. } => ErrorKind::Temporary,
             Self::RecipientsRefused { recipients, .. } => {
                 by_reply(recipients.iter().any(|r| r.reply.is_permanent()))
             }
@@ -143,8 +195,12 @@ pub enum Stage {
     Connect,
     /// The server's first words.
     Greeting,
-    /// EHLO, or HELO after it.
+    /// EHLO, or HELO after it; LHLO.
     Hello,
+    /// STARTTLS.
+    StartTls,
+    /// XFORWARD.
+    Xforward,
     /// MAIL FROM.
     MailFrom,
     /// RCPT TO.
@@ -167,6 +223,8 @@ impl fmt::Display for Stage {
             Self::Connect => "connection",
             Self::Greeting => "greeting",
             Self::Hello => "EHLO",
+            Self::StartTls => "STARTTLS",
+            Self::Xforward => "XFORWARD",
             Self::MailFrom => "MAIL FROM",
             Self::RcptTo => "RCPT TO",
             Self::Data => "DATA",
@@ -176,6 +234,20 @@ impl fmt::Display for Stage {
             Self::Quit => "QUIT",
         })
     }
+}
+
+/// What is wrong with a parameter of MAIL or RCPT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParameterProblem {
+    /// A keyword that is empty or has other characters than letters, digits and `-`.
+    #[error("not the keyword of a parameter")]
+    Keyword,
+    /// Too long for a command line together with what precedes it.
+    #[error("makes the command line longer than 4096 bytes")]
+    TooLong,
+    /// A value that is empty or contains a space or control character.
+    #[error("its value is empty or contains a space or control character")]
+    Value,
 }
 
 /// How a server departed from the protocol.
@@ -189,6 +261,10 @@ pub enum ProtocolProblem {
         /// The other code.
         then: u16,
     },
+    /// Bytes behind the reply to STARTTLS, which would have been read as if they had been said in TLS; shown as
+    /// printable ASCII, cut when long.
+    #[error("the reply to STARTTLS is followed by {0:?} in clear")]
+    Injected(String),
     /// A line that does not start with a reply code; shown as printable ASCII, cut when long.
     #[error("not an SMTP reply: {0:?}")]
     NotAReply(String),

@@ -34,24 +34,22 @@
 
 mod address;
 mod client;
-mod content;
-mod dial;
 mod error;
+pub mod next_hop;
 pub mod relay;
 mod reply;
 pub mod server;
 mod service;
-mod target;
 pub mod testing;
-mod wire;
+pub mod tls;
 
 pub use address::{AddressError, AddressProblem};
-pub use client::{Client, Delivery, Outcome, Recipient};
-pub use content::{BareLineEnds, MessageError};
-pub use error::{Error, ErrorKind, ProtocolProblem, Stage};
+pub use client::{
+    BareLineEnds, Client, Delivery, Extensions, MessageError, Outcome, Pending, Protocol, Recipient,
+    Stream, Target, TargetError, Timeouts, XforwardAttributes,
+};
+pub use error::{Error, ErrorKind, ParameterProblem, ProtocolProblem, Stage};
 pub use reply::{EnhancedCode, Reply};
 pub use service::{
     Forwarded, MailCommand, Offer, Parameter, Peer, RcptCommand, Service, Session, Tls, Waiting,
 };
-pub use target::{Target, TargetError, Timeouts};
-pub use wire::Stream;

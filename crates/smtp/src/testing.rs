@@ -17,7 +17,7 @@ use std::io;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
-use crate::wire::Stream;
+use crate::client::Stream;
 
 /// Plays the server's part of `script` and returns the messages received, as they were transmitted: with
 /// stuffed dots and the final dot ([`unstuff`] undoes both).

@@ -21,24 +21,52 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
+/// Bytes that are read at once. Replies are short; the longest usual one is that to EHLO.
+const READ: usize = 2 * 1024;
+
+type Buffered = BufReader<Box<dyn Stream>>;
+
 pub(crate) struct Wire {
     peer: String,
-    stream: BufReader<Box<dyn Stream>>,
-    /// Set by the first error: what comes after it cannot be trusted to belong to what was asked.
-    pub(crate) ended: bool,
+    stream: Buffered,
+    /// Set while a step runs, and left set by one that fails or is dropped half-way: what comes
+    /// after it cannot be trusted to belong to what was asked.
+    broken: bool,
+    /// The server has said that it closes the connection.
+    closing: bool,
 }
 
 impl Wire {
     pub(crate) fn new(peer: String, stream: Box<dyn Stream>) -> Self {
         Self {
             peer,
-            stream: BufReader::new(stream),
-            ended: false,
+            stream: BufReader::with_capacity(READ, stream),
+            broken: false,
+            closing: false,
         }
     }
 
     pub(crate) fn peer(&self) -> &str {
         &self.peer
+    }
+
+    /// Whether nothing can be asked any more.
+    pub(crate) fn ended(&self) -> bool {
+        self.broken || self.closing
+    }
+
+    /// Lets nothing be asked any more.
+    pub(crate) fn end(&mut self) {
+        self.broken = true;
+    }
+
+    /// The bare stream, or what stands between it and us: bytes that nothing asked for.
+    pub(crate) fn into_stream(self) -> Result<Box<dyn Stream>, Vec<u8>> {
+        if self.stream.buffer().is_empty() {
+            Ok(self.stream.into_inner())
+        } else {
+            Err(self.stream.buffer().to_vec())
+        }
     }
 
     /// Sends a command line when the server is silent, as it has to be, and reads the reply.
@@ -48,6 +76,9 @@ impl Wire {
         line: &str,
         limit: Duration,
     ) -> Result<Reply, Error> {
+        if self.ended() {
+            return Err(self.ended_error());
+        }
         self.expect_silence(stage, limit).await?;
         trace!(peer = %self.peer, command = %line.trim_end(), "sent");
         self.exchange(stage, line.as_bytes(), limit).await
@@ -60,13 +91,13 @@ impl Wire {
         bytes: &[u8],
         limit: Duration,
     ) -> Result<Reply, Error> {
+        self.broken = true;
         let result = within(limit, async {
             send(&mut self.stream, bytes).await?;
             receive(&mut self.stream).await
         });
         let result = result.await;
-        self.finish(stage, limit, result)
-            .inspect(|reply| self.note(reply))
+        self.received(stage, limit, result)
     }
 
     /// Sends bytes that have no reply.
@@ -76,20 +107,34 @@ impl Wire {
         bytes: &[u8],
         limit: Duration,
     ) -> Result<(), Error> {
+        self.broken = true;
         let result = within(limit, send(&mut self.stream, bytes)).await;
         if let Err(Fault::Io(_)) = &result {
             // A server that cannot take the message says why and closes; its reply says more than our
             // "broken pipe".
             self.expect_silence(stage, limit).await?;
         }
-        self.finish(stage, limit, result)
+        self.broken = result.is_err();
+        result.map_err(|fault| self.error(stage, limit, fault))
     }
 
     /// Reads one reply.
     pub(crate) async fn reply(&mut self, stage: Stage, limit: Duration) -> Result<Reply, Error> {
+        self.broken = true;
         let result = within(limit, receive(&mut self.stream)).await;
-        self.finish(stage, limit, result)
-            .inspect(|reply| self.note(reply))
+        self.received(stage, limit, result)
+    }
+
+    /// Reads one more reply to what was sent already, unless the session broke with the one before.
+    pub(crate) async fn another_reply(
+        &mut self,
+        stage: Stage,
+        limit: Duration,
+    ) -> Result<Reply, Error> {
+        if self.broken {
+            return Err(self.ended_error());
+        }
+        self.reply(stage, limit).await
     }
 
     /// Without waiting: fails if the server has closed the connection, or has said something that
@@ -109,16 +154,15 @@ impl Wire {
         });
         match early.await {
             None => Ok(()),
-            Some(Err(source)) => self.finish(stage, limit, Err(Fault::Io(source))),
+            Some(Err(source)) => {
+                self.broken = true;
+                Err(self.error(stage, limit, Fault::Io(source)))
+            }
             Some(Ok(())) => {
                 let reply = self.reply(stage, limit).await?;
-                self.ended = true;
+                self.broken = true;
                 Err(if reply.is_temporary() || reply.is_permanent() {
-                    Error::Refused {
-                        peer: self.peer.clone(),
-                        stage,
-                        reply,
-                    }
+                    self.refused(stage, reply)
                 } else {
                     self.protocol(stage, ProtocolProblem::OutOfTurn(reply))
                 })
@@ -135,19 +179,42 @@ impl Wire {
     ) -> Result<Reply, Error> {
         match reply.code / 100 {
             code if code == class => Ok(reply),
-            4 | 5 => Err(Error::Refused {
-                peer: self.peer.clone(),
-                stage,
-                reply,
-            }),
+            4 | 5 => Err(self.refused(stage, reply)),
             _ => {
-                self.ended = true;
+                self.broken = true;
                 Err(self.protocol(stage, ProtocolProblem::Unexpected(reply)))
             }
         }
     }
 
-    pub(crate) fn protocol(&self, stage: Stage, problem: ProtocolProblem) -> Error {
+    fn received(
+        &mut self,
+        stage: Stage,
+        limit: Duration,
+        result: Result<Reply, Fault>,
+    ) -> Result<Reply, Error> {
+        let reply = result.map_err(|fault| self.error(stage, limit, fault))?;
+        trace!(peer = %self.peer, %reply, "received");
+        self.broken = false;
+        self.closing |= reply.code == CLOSING;
+        Ok(reply)
+    }
+
+    fn ended_error(&self) -> Error {
+        Error::Ended {
+            peer: self.peer.clone(),
+        }
+    }
+
+    fn refused(&self, stage: Stage, reply: Reply) -> Error {
+        Error::Refused {
+            peer: self.peer.clone(),
+            stage,
+            reply,
+        }
+    }
+
+    fn protocol(&self, stage: Stage, problem: ProtocolProblem) -> Error {
         Error::Protocol {
             peer: self.peer.clone(),
             stage,
@@ -155,34 +222,21 @@ impl Wire {
         }
     }
 
-    fn note(&mut self, reply: &Reply) {
-        trace!(peer = %self.peer, %reply, "received");
-        self.ended |= reply.code == CLOSING;
-    }
-
-    fn finish<T>(
-        &mut self,
-        stage: Stage,
-        after: Duration,
-        result: Result<T, Fault>,
-    ) -> Result<T, Error> {
+    fn error(&self, stage: Stage, after: Duration, fault: Fault) -> Error {
         let peer = self.peer.clone();
-        result.map_err(|fault| {
-            self.ended = true;
-            match fault {
-                Fault::Io(source) => Error::Io {
-                    peer,
-                    stage,
-                    source,
-                },
-                Fault::Protocol(problem) => Error::Protocol {
-                    peer,
-                    stage,
-                    problem,
-                },
-                Fault::Timeout => Error::Timeout { peer, stage, after },
-            }
-        })
+        match fault {
+            Fault::Io(source) => Error::Io {
+                peer,
+                stage,
+                source,
+            },
+            Fault::Protocol(problem) => Error::Protocol {
+                peer,
+                stage,
+                problem,
+            },
+            Fault::Timeout => Error::Timeout { peer, stage, after },
+        }
     }
 }
 
@@ -207,12 +261,12 @@ async fn within<T>(
     timeout(limit, work).await.unwrap_or(Err(Fault::Timeout))
 }
 
-async fn send(stream: &mut BufReader<Box<dyn Stream>>, bytes: &[u8]) -> Result<(), Fault> {
+async fn send(stream: &mut Buffered, bytes: &[u8]) -> Result<(), Fault> {
     stream.write_all(bytes).await?;
     Ok(stream.flush().await?)
 }
 
-async fn receive(stream: &mut BufReader<Box<dyn Stream>>) -> Result<Reply, Fault> {
+async fn receive(stream: &mut Buffered) -> Result<Reply, Fault> {
     let mut parser = ReplyParser::default();
     loop {
         let input = stream.fill_buf().await?;

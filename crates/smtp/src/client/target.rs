@@ -2,26 +2,52 @@
 
 use std::fmt;
 use std::net::Ipv6Addr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::reply::printable;
+use crate::tls::TlsClient;
 
 /// Longest host name or HELO name in bytes: a domain name has at most 255 (RFC 5321, 4.5.3.1.2).
 const MAX_NAME: usize = 255;
 
-/// An SMTP server, and how to talk to it.
+/// Longest path of a unix socket in bytes: `sun_path` has 108, of which one ends it.
+const MAX_SOCKET_PATH: usize = 107;
+
+/// A server, and how to talk to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    host: String,
-    port: u16,
+    place: Place,
     helo: String,
+    protocol: Protocol,
+    tls: TlsClient,
     /// How long each step may take.
     pub timeouts: Timeouts,
 }
 
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// On TCP. The host is a name or an IP address without brackets, the port is never 0.
+    Tcp { host: String, port: u16 },
+    /// On this path.
+    Unix(PathBuf),
+}
+
+/// What a server speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// RFC 5321: one reply to a message, for all of its recipients.
+    #[default]
+    Smtp,
+    /// RFC 2033: a reply to a message for each of its recipients.
+    Lmtp,
+}
+
 impl Target {
-    /// A server at `address`, written `host:port`, `192.0.2.1:port` or `[2001:db8::1]:port`, to which
-    /// we say `EHLO helo`; with the default [`Timeouts`].
+    /// An SMTP server at `address`, written `host:port`, `192.0.2.1:port` or `[2001:db8::1]:port`, to which
+    /// we say `EHLO helo`; with the default [`Timeouts`] and without TLS.
     ///
     /// # Errors
     ///
@@ -29,15 +55,29 @@ impl Target {
     pub fn new(address: &str, helo: &str) -> Result<Self, TargetError> {
         let (host, port) = split_address(address)
             .ok_or_else(|| TargetError::Address(printable(address.as_bytes())))?;
-        if !is_helo_name(helo) {
-            return Err(TargetError::Helo(printable(helo.as_bytes())));
+        let host = host.to_owned();
+        Self::at(Place::Tcp { host, port }, helo)
+    }
+
+    /// The same for a server that listens on a unix socket, whose path is absolute.
+    ///
+    /// # Errors
+    ///
+    /// [`TargetError`] when the path is relative or too long for a socket, or the name could not stand in an EHLO command.
+    pub fn unix(path: impl Into<PathBuf>, helo: &str) -> Result<Self, TargetError> {
+        let path = path.into();
+        let bytes = path.as_os_str().as_bytes();
+        if !path.is_absolute() || bytes.len() > MAX_SOCKET_PATH || bytes.contains(&0) {
+            return Err(TargetError::Path(printable(bytes)));
         }
-        Ok(Self {
-            host: host.to_owned(),
-            port,
-            helo: helo.to_owned(),
-            timeouts: Timeouts::default(),
-        })
+        Self::at(Place::Unix(path), helo)
+    }
+
+    /// The same server, which speaks `protocol`.
+    #[must_use]
+    pub fn with_protocol(mut self, protocol: Protocol) -> Self {
+        self.protocol = protocol;
+        self
     }
 
     /// The same server with other timeouts.
@@ -47,16 +87,11 @@ impl Target {
         self
     }
 
-    /// Host name or IP address, without brackets.
+    /// The same server, to be spoken to in TLS as far as `tls` says.
     #[must_use]
-    pub fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// TCP port, never 0.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
+    pub fn with_tls(mut self, tls: TlsClient) -> Self {
+        self.tls = tls;
+        self
     }
 
     /// The name given in EHLO.
@@ -64,14 +99,51 @@ impl Target {
     pub fn helo(&self) -> &str {
         &self.helo
     }
+
+    /// What the server speaks.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// How TLS is used.
+    #[must_use]
+    pub fn tls(&self) -> &TlsClient {
+        &self.tls
+    }
+
+    /// Host name or address, without brackets; none on a unix socket.
+    pub(crate) fn host(&self) -> Option<&str> {
+        match &self.place {
+            Place::Tcp { host, .. } => Some(host),
+            Place::Unix(_) => None,
+        }
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn at(place: Place, helo: &str) -> Result<Self, TargetError> {
+        if !is_helo_name(helo) {
+            return Err(TargetError::Helo(printable(helo.as_bytes())));
+        }
+        Ok(Self {
+            place,
+            helo: helo.to_owned(),
+            protocol: Protocol::default(),
+            tls: TlsClient::default(),
+            timeouts: Timeouts::default(),
+        })
+    }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
+        match &self.place {
+            Place::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Place::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Place::Unix(path) => write!(f, "unix:{}", printable(path.as_os_str().as_bytes())),
         }
     }
 }
@@ -115,6 +187,9 @@ pub enum TargetError {
         "{0}: not a name to say in EHLO (expected a domain name or an address literal such as [192.0.2.1])"
     )]
     Helo(String),
+    /// Not the path of a unix socket.
+    #[error("{0}: not the path of a unix socket (expected an absolute path of at most 107 bytes)")]
+    Path(String),
 }
 
 fn split_address(address: &str) -> Option<(&str, u16)> {
@@ -225,6 +300,21 @@ mod tests {
             assert!(
                 matches!(Target::new("mx:25", helo), Err(TargetError::Helo(_))),
                 "{helo}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_unix_socket_has_an_absolute_path_that_fits() {
+        let longest = format!("/{}", "x".repeat(106));
+        for path in ["/run/smtp", longest.as_str()] {
+            let target = Target::unix(path, "filter.example").unwrap();
+            assert_eq!(target.to_string(), format!("unix:{path}"));
+        }
+        for path in ["", "run/smtp", "/a\0b", &format!("{longest}x")] {
+            assert!(
+                matches!(Target::unix(path, "a"), Err(TargetError::Path(_))),
+                "{path}"
             );
         }
     }

@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr_iter;
+use memchr::memmem::Finder;
+
 /// Bytes handed to the socket at once. Each block has [`crate::Timeouts::block`] to leave.
 const BLOCK: usize = 64 * 1024;
 
@@ -40,88 +43,146 @@ pub enum MessageError {
     },
 }
 
-/// A message whose every CR and LF is part of a CRLF.
-#[derive(Debug)]
+/// `message` as it can be sent: itself, or what [`BareLineEnds`] makes of it.
+pub(crate) fn sendable(
+    message: &[u8],
+    bare_line_ends: BareLineEnds,
+) -> Result<Cow<'_, [u8]>, MessageError> {
+    match (check(&[message]), bare_line_ends) {
+        (Ok(()), _) => Ok(Cow::Borrowed(message)),
+        (Err(error), BareLineEnds::Refuse) => Err(error),
+        (Err(_), BareLineEnds::Normalise) => Ok(Cow::Owned(normalised(message))),
+    }
+}
+
+/// A message in slices, whose every CR and LF is part of a CRLF.
+///
+/// Where one slice ends and the next begins means nothing.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Content<'a> {
-    bytes: Cow<'a, [u8]>,
+    slices: &'a [&'a [u8]],
+    length: usize,
+    /// N.B. true for the empty message: the DATA command's own CRLF precedes it.
+    ends_a_line: bool,
 }
 
 impl<'a> Content<'a> {
-    pub(crate) fn new(
-        message: &'a [u8],
-        bare_line_ends: BareLineEnds,
-    ) -> Result<Self, MessageError> {
-        let bytes = match (first_bare_line_end(message), bare_line_ends) {
-            (None, _) => Cow::Borrowed(message),
-            (Some(error), BareLineEnds::Refuse) => return Err(error),
-            (Some(_), BareLineEnds::Normalise) => Cow::Owned(normalised(message)),
-        };
-        Ok(Self { bytes })
+    pub(crate) fn new(slices: &'a [&'a [u8]]) -> Result<Self, MessageError> {
+        check(slices)?;
+        let last = slices.iter().rev().find_map(|slice| slice.last());
+        Ok(Self {
+            slices,
+            length: slices.iter().map(|slice| slice.len()).sum(),
+            ends_a_line: last.is_none_or(|&byte| byte == b'\n'),
+        })
     }
 
     /// Bytes the server will store: before dot-stuffing, with the final CRLF (RFC 1870, section 3).
     pub(crate) fn size(&self) -> usize {
-        self.bytes.len() + if self.ends_a_line() { 0 } else { 2 }
+        self.length + if self.ends_a_line { 0 } else { 2 }
     }
 
     pub(crate) fn is_ascii(&self) -> bool {
-        self.bytes.is_ascii()
+        self.slices.iter().all(|slice| slice.is_ascii())
     }
 
-    pub(crate) fn blocks(&self) -> Blocks<'_> {
+    /// Memory for the blocks, of which the last is rarely full.
+    pub(crate) fn block(&self) -> Vec<u8> {
+        // Some room for dots: most messages fit one block, which then never grows.
+        Vec::with_capacity((self.length + self.length / 64 + 64).min(BLOCK + 1))
+    }
+
+    pub(crate) fn blocks(&self) -> Blocks<'a> {
         Blocks {
-            rest: &self.bytes,
+            slice: &[],
+            rest: self.slices,
             at_line_start: true,
+            line_starts_with_dot: Finder::new(b"\n."),
         }
     }
 
     /// What ends the message: the dot alone where a line has just ended, else a line end before it.
     /// Always adding the CRLF would append a blank line to every message.
     pub(crate) fn terminator(&self) -> &'static [u8] {
-        if self.ends_a_line() {
+        if self.ends_a_line {
             b".\r\n"
         } else {
             b"\r\n.\r\n"
         }
     }
-
-    /// N.B. true for the empty message: the DATA command's own CRLF precedes it.
-    fn ends_a_line(&self) -> bool {
-        self.bytes.is_empty() || self.bytes.ends_with(b"\r\n")
-    }
 }
 
 /// The message in dot-stuffed blocks (RFC 5321, 4.5.2).
 pub(crate) struct Blocks<'a> {
-    rest: &'a [u8],
+    slice: &'a [u8],
+    rest: &'a [&'a [u8]],
     at_line_start: bool,
+    line_starts_with_dot: Finder<'static>,
 }
 
 impl Blocks<'_> {
-    /// Replaces `block` by the next block; false when there is none.
+    /// Replaces `block` by the next block, of [`BLOCK`] bytes or one more; false when there is none.
     pub(crate) fn fill(&mut self, block: &mut Vec<u8>) -> bool {
         block.clear();
-        while block.len() < BLOCK && !self.rest.is_empty() {
-            if self.at_line_start && self.rest.starts_with(b".") {
+        while block.len() < BLOCK {
+            if self.slice.is_empty() {
+                let Some((slice, rest)) = self.rest.split_first() else {
+                    break;
+                };
+                (self.slice, self.rest) = (slice, rest);
+                continue;
+            }
+            if self.at_line_start && self.slice.starts_with(b".") {
                 block.push(b'.');
             }
             // Every LF ends a CRLF here: `Content::new` saw to it.
-            let (window, _) = self.rest.split_at(self.rest.len().min(BLOCK));
-            let line_end = window.iter().position(|&byte| byte == b'\n');
-            let (taken, rest) = self
-                .rest
-                .split_at(line_end.map_or(window.len(), |at| at + 1));
+            let room = (BLOCK + 1 - block.len()).min(self.slice.len());
+            let (window, _) = self.slice.split_at(room);
+            let stop = self.line_starts_with_dot.find(window);
+            let (taken, rest) = self.slice.split_at(stop.map_or(room, |at| at + 1));
             block.extend_from_slice(taken);
-            self.rest = rest;
-            self.at_line_start = line_end.is_some();
+            self.slice = rest;
+            self.at_line_start = taken.ends_with(b"\n");
         }
         !block.is_empty()
     }
 }
 
-fn first_bare_line_end(message: &[u8]) -> Option<MessageError> {
+fn check(slices: &[&[u8]]) -> Result<(), MessageError> {
+    if line_ends_are_whole(slices) {
+        return Ok(());
+    }
+    match first_bare_line_end(slices.iter().flat_map(|slice| slice.iter().copied())) {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+/// Every LF follows a CR, and there are no more CRs than LFs: hence no bare ones. Quick, which matters because
+/// every message passes here and few fail.
+fn line_ends_are_whole(slices: &[&[u8]]) -> bool {
+    let (mut line_feeds, mut carriage_returns, mut previous) = (0_usize, 0_usize, None);
+    for slice in slices {
+        for at in memchr_iter(b'\n', slice) {
+            let before = match at.checked_sub(1) {
+                Some(before) => slice.get(before).copied(),
+                None => previous,
+            };
+            if before != Some(b'\r') {
+                return false;
+            }
+            line_feeds += 1;
+        }
+        carriage_returns += memchr_iter(b'\r', slice).count();
+        previous = slice.last().copied().or(previous);
+    }
+    line_feeds == carriage_returns
+}
+
+fn first_bare_line_end(message: impl Iterator<Item = u8>) -> Option<MessageError> {
     let mut previous = 0;
-    for (offset, &byte) in message.iter().enumerate() {
+    let mut length = 0;
+    for (offset, byte) in message.enumerate() {
         match (previous, byte) {
             (b'\r', b'\n') => {}
             (b'\r', _) => return Some(MessageError::BareCarriageReturn { offset: offset - 1 }),
@@ -129,10 +190,9 @@ fn first_bare_line_end(message: &[u8]) -> Option<MessageError> {
             _ => {}
         }
         previous = byte;
+        length = offset + 1;
     }
-    (previous == b'\r').then(|| MessageError::BareCarriageReturn {
-        offset: message.len() - 1,
-    })
+    (previous == b'\r').then(|| MessageError::BareCarriageReturn { offset: length - 1 })
 }
 
 fn normalised(message: &[u8]) -> Vec<u8> {
@@ -156,31 +216,35 @@ mod tests {
     use proptest::prelude::*;
 
     fn wire_bytes(message: &[u8], bare_line_ends: BareLineEnds) -> Result<Vec<u8>, MessageError> {
-        let content = Content::new(message, bare_line_ends)?;
-        let (mut wire, mut block, mut blocks) = (Vec::new(), Vec::new(), content.blocks());
+        wire_bytes_of(&[&sendable(message, bare_line_ends)?])
+    }
+
+    fn wire_bytes_of(slices: &[&[u8]]) -> Result<Vec<u8>, MessageError> {
+        let content = Content::new(slices)?;
+        let (mut wire, mut block, mut blocks) = (Vec::new(), content.block(), content.blocks());
         while blocks.fill(&mut block) {
-            assert!(block.len() <= 2 * BLOCK + 1, "a block is bounded");
+            assert!(block.len() <= BLOCK + 1, "a block is bounded");
             wire.extend_from_slice(&block);
         }
         wire.extend_from_slice(content.terminator());
         Ok(wire)
     }
 
-    fn check(message: &str, expected: &str) {
+    fn is_sent_as(message: &str, expected: &str) {
         let wire = wire_bytes(message.as_bytes(), BareLineEnds::Refuse).unwrap();
         assert_eq!(String::from_utf8(wire).unwrap(), expected, "{message:?}");
     }
 
     #[test]
     fn dots_are_stuffed_at_line_starts_only_and_no_blank_line_is_added() {
-        check("a\r\n", "a\r\n.\r\n");
-        check("a", "a\r\n.\r\n");
-        check("", ".\r\n");
-        check(".", "..\r\n.\r\n");
-        check(".\r\n", "..\r\n.\r\n");
-        check("\r\n", "\r\n.\r\n");
-        check("..a\r\n.\r\nb.c\r\n.", "...a\r\n..\r\nb.c\r\n..\r\n.\r\n");
-        check("a\r\n\r\n", "a\r\n\r\n.\r\n");
+        is_sent_as("a\r\n", "a\r\n.\r\n");
+        is_sent_as("a", "a\r\n.\r\n");
+        is_sent_as("", ".\r\n");
+        is_sent_as(".", "..\r\n.\r\n");
+        is_sent_as(".\r\n", "..\r\n.\r\n");
+        is_sent_as("\r\n", "\r\n.\r\n");
+        is_sent_as("..a\r\n.\r\nb.c\r\n.", "...a\r\n..\r\nb.c\r\n..\r\n.\r\n");
+        is_sent_as("a\r\n\r\n", "a\r\n\r\n.\r\n");
     }
 
     #[test]
@@ -256,7 +320,7 @@ mod tests {
             if !message.is_empty() && !message.ends_with(b"\r\n") {
                 expected.extend_from_slice(b"\r\n");
             }
-            prop_assert_eq!(Content::new(&message, BareLineEnds::Refuse).unwrap().size(), expected.len());
+            prop_assert_eq!(Content::new(&[&message]).unwrap().size(), expected.len());
             prop_assert_eq!(unstuff(&wire), Some(expected));
             prop_assert!(only_ends_at_the_end(&wire));
         }
@@ -266,11 +330,36 @@ mod tests {
             Just(b'\r'), Just(b'\n'), Just(b'.'), Just(b'a'), Just(0), any::<u8>()], 0..60)) {
             let wire = wire_bytes(&message, BareLineEnds::Normalise).unwrap();
             prop_assert!(only_ends_at_the_end(&wire));
-            prop_assert!(first_bare_line_end(&wire).is_none());
-            if let Ok(exact) = wire_bytes(&message, BareLineEnds::Refuse) {
+            prop_assert!(first_bare_line_end(wire.iter().copied()).is_none());
+            let exact = wire_bytes(&message, BareLineEnds::Refuse);
+            prop_assert_eq!(exact.as_ref().err().copied(), first_bare_line_end(message.iter().copied()));
+            if let Ok(exact) = exact {
                 prop_assert_eq!(exact, wire);
             }
         }
+
+        #[test]
+        fn slices_mean_nothing(
+            message in prop_oneof![lines(), proptest::collection::vec(prop_oneof![
+                Just(b'\r'), Just(b'\n'), Just(b'.'), Just(b'a')], 0..30)],
+            cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..6),
+        ) {
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(message.len() + 1)).collect();
+            cuts.sort_unstable();
+            let (mut slices, mut from) = (Vec::new(), 0);
+            for cut in cuts {
+                slices.push(&message[from..cut]);
+                from = cut;
+            }
+            slices.push(&message[from..]);
+            prop_assert_eq!(wire_bytes_of(&slices), wire_bytes_of(&[&message]));
+        }
+    }
+
+    #[test]
+    fn a_message_may_have_no_slice_at_all() {
+        assert_eq!(wire_bytes_of(&[]).unwrap(), b".\r\n");
+        assert_eq!(wire_bytes_of(&[b"", b""]).unwrap(), b".\r\n");
     }
 
     fn lines() -> impl Strategy<Value = Vec<u8>> {
