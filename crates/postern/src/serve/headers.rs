@@ -85,7 +85,6 @@ impl Field {
     }
 
     /// The field as it is transmitted, with its line end.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the SMTP door writes it"))]
     pub(super) fn line(&self) -> Vec<u8> {
         format!("{}: {}\r\n", self.name, self.value).into_bytes()
     }

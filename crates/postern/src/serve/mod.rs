@@ -6,35 +6,36 @@
 
 mod admin;
 mod agreement;
+mod certificate;
 mod counters;
 mod door;
+mod doors;
 mod headers;
 mod notify;
 pub(crate) mod options;
+mod relay;
 pub(crate) mod release;
 mod room;
 mod signals;
 
 pub(crate) use admin::heaviest_rules;
 
-use crate::config::{Config, Headers, Listen};
+use crate::config::{Config, Headers, locate};
 use agreement::MtaAgreement;
 use anyhow::{Context, Result};
 use arc_swap::ArcSwapOption;
+use certificate::Certificate;
 use control::RebuildStatus;
 use counters::Counters;
-use door::MilterDoor;
+use doors::Doors;
 use filter::{Filter, RulesDir};
-use milter::Listener;
-use release::OwnConnections;
+use release::{Destination, OwnConnections};
 use room::Room;
-use smtp::Target;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::Store;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// How long requests on the control socket may go on when the daemon ends.
@@ -46,14 +47,16 @@ pub(crate) struct Daemon {
     filter: Filter,
     own: OwnConnections,
     room: Room,
-    target: Target,
+    release_to: Destination,
     counters: Counters,
     mta: MtaAgreement,
     rebuild: Mutex<RebuildStatus>,
     /// Why the configuration on disk is not in force, after a SIGHUP that did not take it.
     config_error: ArcSwapOption<String>,
-    /// Addresses of the doors.
-    doors: Vec<String>,
+    /// What SMTP clients are shown, if TLS is spoken with them.
+    certificate: Option<Certificate>,
+    /// Names and addresses of the doors.
+    doors: Vec<(&'static str, String)>,
     state_dir: PathBuf,
     rules_dir: PathBuf,
     min_free: u64,
@@ -66,8 +69,9 @@ pub(crate) struct Daemon {
 /// Runs the daemon until SIGTERM or SIGINT. `config_file` is read again at SIGHUP.
 pub(crate) async fn run(config: Config, config_file: Option<PathBuf>) -> Result<()> {
     let store = open_store(&config).await?;
-    let listeners = bind_doors(&config).await?;
-    let daemon = Arc::new(start(&config, store, &listeners).await?);
+    let configured = locate(config_file.as_deref()).is_some();
+    let doors = Doors::bind(&config, configured).await?;
+    let daemon = Arc::new(start(&config, store, &doors).await?);
 
     let others = !config.control.uids.is_empty();
     let control = admin::bind(&config.control.socket, others)
@@ -80,17 +84,15 @@ pub(crate) async fn run(config: Config, config_file: Option<PathBuf>) -> Result<
     ));
 
     let stop_doors = CancellationToken::new();
-    let mut doors = JoinSet::new();
-    for listener in listeners {
-        let door = Arc::new(MilterDoor {
-            daemon: Arc::clone(&daemon),
-        });
-        let options = options::milter(&config);
-        doors.spawn(milter::serve(listener, door, options, stop_doors.clone()));
+    let mut doors = doors.serve(&daemon, &config, &stop_doors)?;
+    if !configured {
+        doors::warn_of_demonstration(&config);
     }
+    let named = daemon.doors.iter();
+    let named: Vec<String> = named.map(|(door, at)| format!("{door} at {at}")).collect();
     tracing::info!(
         version = crate::VERSION,
-        doors = daemon.doors.join(" "),
+        doors = named.join(", "),
         "serving"
     );
     notify::ready();
@@ -130,7 +132,11 @@ async fn open_store(config: &Config) -> Result<Store> {
     Ok(store)
 }
 
-async fn start(config: &Config, store: Store, listeners: &[Listener]) -> Result<Daemon> {
+async fn start(config: &Config, store: Store, doors: &Doors) -> Result<Daemon> {
+    let certificate = match &config.relay {
+        Some(relay) => Certificate::read(&relay.tls)?,
+        None => None,
+    };
     let rules_dir = absolute(&config.rules_dir)?;
     let state_dir = absolute(&config.state_dir)?;
     let rules = RulesDir::new(rules_dir.clone(), state_dir.join("rules"));
@@ -147,12 +153,13 @@ async fn start(config: &Config, store: Store, listeners: &[Listener]) -> Result<
         filter,
         own: OwnConnections::default(),
         room: Room::new(),
-        target: options::target(config)?,
+        release_to: options::release_to(config)?,
         counters: Counters::default(),
         mta: MtaAgreement::default(),
         rebuild: Mutex::default(),
         config_error: ArcSwapOption::empty(),
-        doors: listeners.iter().map(ToString::to_string).collect(),
+        certificate,
+        doors: doors.addresses(),
         state_dir,
         rules_dir,
         min_free: config.store.min_free,
@@ -166,20 +173,6 @@ async fn start(config: &Config, store: Store, listeners: &[Listener]) -> Result<
             .collect(),
         started: jiff::Timestamp::now().as_millisecond(),
     })
-}
-
-async fn bind_doors(config: &Config) -> Result<Vec<Listener>> {
-    let mut listeners = Vec::new();
-    for listen in &config.milter.listen {
-        let listener = match listen {
-            Listen::Tcp(address) => Listener::tcp(*address).await,
-            Listen::Unix(path) => Listener::unix(path, config.milter.socket_mode).await,
-        };
-        listeners.push(listener.with_context(|| {
-            format!("{listen}: cannot listen there; is another milter running?")
-        })?);
-    }
-    Ok(listeners)
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

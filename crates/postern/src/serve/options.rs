@@ -1,13 +1,15 @@
 //! From the configuration to the options of the parts.
 
+pub(super) mod relay;
+
+use super::release::Destination;
 use super::room;
-use crate::config::{Config, Host, NextHopAddress, Protocol, QuarantineMode, Vendor};
+use crate::config::{Config, Host, NextHopAddress, QuarantineMode, Vendor};
 use anyhow::{Result, bail};
 use filter::worker::PoolOptions;
 use filter::{FilterOptions, RulesDir};
 use milter::{Actions, ServerOptions};
 use rules::{LoadOptions, VendorOptions};
-use smtp::{Target, Timeouts};
 use std::time::Duration;
 
 /// How long a mail may wait for a worker. With the wait for room in memory (10 s) and the deadline of a worker
@@ -71,21 +73,22 @@ pub(crate) fn load(config: &Config) -> LoadOptions {
 }
 
 /// Where released mail goes.
-pub(super) fn target(config: &Config) -> Result<Target> {
+pub(super) fn release_to(config: &Config) -> Result<Destination> {
     let release = &config.release;
-    let address = match config.release_to() {
-        NextHopAddress::Server {
-            protocol: Protocol::Smtp,
-            host: Host::Tcp(address),
-        } => address,
-        other => bail!("{other}: mail is released by SMTP"),
+    let (protocol, host) = match config.release_to() {
+        NextHopAddress::Maildir(dir) => bail!("{}: maildir", dir.display()),
+        NextHopAddress::Server { protocol, host } => (protocol, host),
     };
-    let target = Target::new(&address.to_string(), &release.helo)?;
-    let timeouts = Timeouts {
-        command: release.timeout,
-        ..Timeouts::default()
-    };
-    Ok(target.with_timeouts(timeouts))
+    let mut target = relay::target(protocol, &host, &release.helo)?;
+    target.timeouts.command = release.timeout;
+    // The relay's next hop is spoken to in the same way, whatever for.
+    if let (None, Some(door)) = (&release.address, &config.relay) {
+        target = target.with_tls(relay::next_hop_tls(&door.next_hop)?);
+    }
+    Ok(match host {
+        Host::Tcp(_) => Destination::Network(target),
+        Host::Unix(_) => Destination::Socket(target),
+    })
 }
 
 /// The options of the milter door.

@@ -1,6 +1,6 @@
 //! Releasing held mail: handing it to the next hop, byte for byte, and recording what it said.
 
-use smtp::{Client, Delivery, Error, ErrorKind, Target};
+use smtp::{Client, Delivery, Error, ErrorKind, Outcome, Target};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,6 +56,23 @@ impl Drop for Registration {
     }
 }
 
+/// Where mail is released to.
+#[derive(Debug, Clone)]
+pub(crate) enum Destination {
+    /// A server on the network. Whoever it asks about the mail knows our connection by its address.
+    Network(Target),
+    /// A server on a unix socket.
+    Socket(Target),
+}
+
+impl std::fmt::Display for Destination {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Destination::Network(target) | Destination::Socket(target) => target.fmt(f),
+        }
+    }
+}
+
 /// Who asks for a release, and of what kind it is.
 #[derive(Debug, Clone)]
 pub(crate) struct Order {
@@ -100,7 +117,7 @@ pub(crate) enum Failed {
 pub(crate) async fn release(
     store: &Store,
     own: &OwnConnections,
-    target: &Target,
+    destination: &Destination,
     id: &EntryId,
     order: Order,
 ) -> Result<Released, Failed> {
@@ -113,13 +130,14 @@ pub(crate) async fn release(
     let request = ReleaseRequest {
         by: order.by,
         why: order.why,
-        to: format!("{}:{}", target.host(), target.port()),
+        to: destination.to_string(),
         rcpts: rcpts.clone(),
         force: order.force,
     };
     // Journalled before the first octet is sent: after a crash it is known that the mail may be out.
     let ticket = store.start_release(id, request).await?;
-    match deliver(own, target, &entry.mail_from, &rcpts, &message).await {
+    let delivery = Delivery::new(&entry.mail_from, &rcpts, &message);
+    match deliver(own, destination, &delivery).await {
         Ok(released) => {
             let Released { reply, queue_id } = &released;
             match ticket.released(reply, queue_id.as_deref()).await {
@@ -168,20 +186,26 @@ async fn read(store: &Store, id: &EntryId) -> Result<(store::HeldEntry, Vec<u8>)
 
 async fn deliver(
     own: &OwnConnections,
-    target: &Target,
-    mail_from: &str,
-    rcpts: &[String],
-    message: &[u8],
+    destination: &Destination,
+    delivery: &Delivery<'_>,
 ) -> Result<Released, Error> {
-    let mut client = Client::connect(target, |address| own.register(address)).await?;
-    let outcome = client
-        .deliver(&Delivery::new(mail_from, rcpts, message))
-        .await?;
-    client.quit().await;
+    let outcome = match destination {
+        Destination::Network(target) => {
+            let client = Client::connect(target, |address| own.register(address)).await?;
+            hand_over(client, delivery).await?
+        }
+        Destination::Socket(target) => hand_over(Client::open(target).await?, delivery).await?,
+    };
     Ok(Released {
         reply: outcome.reply.to_string(),
         queue_id: outcome.queue_id,
     })
+}
+
+async fn hand_over<G>(mut client: Client<G>, delivery: &Delivery<'_>) -> Result<Outcome, Error> {
+    let outcome = client.deliver(delivery).await?;
+    client.quit().await;
+    Ok(outcome)
 }
 
 #[cfg(test)]

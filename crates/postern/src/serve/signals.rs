@@ -53,6 +53,9 @@ async fn reload(daemon: &Daemon, started_with: &Config, config_file: Option<&Pat
         }
     }
     daemon.config_error.store(broken.map(Arc::new));
+    if let Some(certificate) = &daemon.certificate {
+        certificate.reload();
+    }
     if let Err(error) = daemon.filter.reload_rules(load).await {
         tracing::error!(%error, "the old rules stay in force");
     }

@@ -155,11 +155,14 @@ async fn delete_one(store: &Store, entry: &Entry, by: Peer, why: Option<&str>) -
 async fn release_one(daemon: Arc<Daemon>, entry: Entry, order: Order) -> ItemResult {
     let id = &entry.held.entry;
     let Daemon {
-        store, own, target, ..
+        store,
+        own,
+        release_to,
+        ..
     } = &*daemon;
     let (by, why) = (order.by.clone(), order.why.clone().unwrap_or_default());
     let taken_as = record_queue_id(store, id);
-    match release::release(store, own, target, id, order).await {
+    match release::release(store, own, release_to, id, order).await {
         Ok(released) => {
             let next_hop = released.queue_id.as_deref().unwrap_or("-");
             tracing::info!(%id, queue_id = taken_as, next_hop, by, why, "released");

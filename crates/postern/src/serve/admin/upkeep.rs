@@ -34,8 +34,8 @@ pub(super) async fn status(State(daemon): State<Arc<Daemon>>) -> Json<Status> {
         doors: daemon
             .doors
             .iter()
-            .map(|address| DoorStatus {
-                door: "milter".to_owned(),
+            .map(|(door, address)| DoorStatus {
+                door: (*door).to_owned(),
                 address: address.clone(),
             })
             .collect(),
@@ -109,6 +109,7 @@ fn problems(daemon: &Daemon, store: &store::Status, confinement: &Confinement) -
         ));
     }
     problems.extend(daemon.mta.problem());
+    problems.extend(daemon.certificate.as_ref().and_then(|c| c.problem()));
     let open: Vec<&str> = [
         (confinement.landlock != "full", "files and network"),
         (confinement.seccomp != "on", "system calls"),
