@@ -32,6 +32,15 @@ impl Setup {
         self
     }
 
+    /// A setting, unless the test has made it already.
+    #[must_use]
+    pub(crate) fn or_set(mut self, key: &str, value: &str) -> Setup {
+        self.settings
+            .entry(key.to_owned())
+            .or_insert_with(|| value.to_owned());
+        self
+    }
+
     /// Configuration at the end of the file: `[[tenant]]`.
     #[must_use]
     pub(crate) fn tenants(mut self, toml: &str) -> Setup {
@@ -83,6 +92,12 @@ impl Daemon {
     /// Writes the configuration and copies the project's rules; starts nothing. Held mail is released
     /// to a port of this machine.
     pub(crate) fn prepare(setup: Setup, release_to: u16) -> Result<Daemon> {
+        let address = format!("\"127.0.0.1:{release_to}\"");
+        Daemon::prepare_without_release(setup.or_set("release.address", &address))
+    }
+
+    /// The same, and held mail is released to wherever that is without a setting.
+    pub(crate) fn prepare_without_release(setup: Setup) -> Result<Daemon> {
         let dir = TempDir::with_prefix("postern-e2e-")?;
         let root = dir.path();
         // Postfix must be able to reach the milter's socket in here, as its own user.
@@ -114,10 +129,6 @@ impl Daemon {
             ),
             ("milter.listen".to_owned(), format!("[{listen:?}]")),
             ("milter.socket_mode".to_owned(), "\"0666\"".to_owned()),
-            (
-                "release.address".to_owned(),
-                text(format!("127.0.0.1:{release_to}")),
-            ),
             ("workers.count".to_owned(), "2".to_owned()),
             // The machine of a test may have less room than a mail server should have.
             ("store.min_free".to_owned(), "\"1 MiB\"".to_owned()),

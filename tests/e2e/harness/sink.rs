@@ -64,7 +64,12 @@ struct Shared {
 
 impl Sink {
     pub(crate) fn start() -> Result<Sink> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        Sink::start_at(0)
+    }
+
+    /// Starts one at a port; 0 for any.
+    pub(crate) fn start_at(port: u16) -> Result<Sink> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         let port = listener.local_addr()?.port();
         let shared = Arc::new(Shared::default());
         let server = Arc::clone(&shared);

@@ -31,7 +31,12 @@ pub(crate) struct Smtp {
 impl Smtp {
     /// Connects to a server on this machine and says EHLO.
     pub(crate) fn connect(port: u16) -> Result<Smtp> {
-        let (smtp, greeting) = Smtp::connect_from(Ipv4Addr::LOCALHOST, port)?;
+        Smtp::connect_saying(port, b"")
+    }
+
+    /// The same, and sends something before the server says a word: a PROXY header.
+    pub(crate) fn connect_saying(port: u16, first: &[u8]) -> Result<Smtp> {
+        let (smtp, greeting) = Smtp::open(Ipv4Addr::LOCALHOST, port, first)?;
         if greeting.code != 220 {
             bail!("port {port}: greeted with {greeting:?}");
         }
@@ -41,6 +46,10 @@ impl Smtp {
     /// Connects from an address of this machine, by which the server may know a client, and gives
     /// the greeting. EHLO is said if it is a welcome.
     pub(crate) fn connect_from(address: Ipv4Addr, port: u16) -> Result<(Smtp, Reply)> {
+        Smtp::open(address, port, b"")
+    }
+
+    fn open(address: Ipv4Addr, port: u16, first: &[u8]) -> Result<(Smtp, Reply)> {
         use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
         let what = || format!("port {port}: cannot connect from {address}");
         let socket = socket(AddressFamily::INET, SocketType::STREAM, None).with_context(what)?;
@@ -53,6 +62,7 @@ impl Smtp {
         let mut smtp = Smtp {
             stream: BufReader::new(stream),
         };
+        smtp.write(first)?;
         let greeting = smtp.reply()?;
         if greeting.code == 220 {
             let hello = smtp.command("EHLO client.test.example")?;
