@@ -5,6 +5,7 @@ mod client;
 mod decisions;
 mod extensions;
 mod faults;
+mod never_a_wrong_answer;
 mod next_hop;
 mod recipients;
 mod sessions;

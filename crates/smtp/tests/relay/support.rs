@@ -18,7 +18,7 @@ use crate::next_hop;
 pub(crate) const MESSAGE: &[u8] = b"Subject: hello\r\n\r\nhello\r\n";
 
 /// What the filter decides about every message.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) enum Verdict {
     Pass,
     Changed(HeaderEdits),
