@@ -127,7 +127,12 @@ fn silence_behind_the_dot_is_no_yes_and_on_record_as_unknown() -> Result<()> {
         let listed = listed.object().ok()?;
         Some(listed["id"].as_str()?.to_owned())
     })?;
-    assert_eq!(daemon.answered(&id)?, "lost");
+    // Whether the sender still read the answer depends on who was faster.
+    let said = daemon.answered(&id)?;
+    assert!(
+        said == "lost" || said.starts_with("tempfail 451 4.4.2 "),
+        "{said}"
+    );
     let shown = daemon
         .cli(["verdict", "show", &id, "--json"])?
         .ok()
