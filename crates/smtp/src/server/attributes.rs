@@ -115,14 +115,15 @@ fn value(text: &str) -> Option<Option<String>> {
     legal.then_some(Some(value))
 }
 
-/// An address; an IPv6 one has a prefix (RFC 5321, 4.1.3).
+/// An address; an IPv6 one has a prefix (RFC 5321, 4.1.3). An IPv4 one is one even when it is written as IPv6.
 fn ip(text: &str) -> Option<IpAddr> {
-    match text.split_at_checked("IPV6:".len()) {
+    let ip: IpAddr = match text.split_at_checked("IPV6:".len()) {
         Some((prefix, rest)) if prefix.eq_ignore_ascii_case("IPV6:") => {
-            rest.parse().ok().map(IpAddr::V6)
+            IpAddr::V6(rest.parse().ok()?)
         }
-        _ => text.parse().ok(),
-    }
+        _ => text.parse().ok()?,
+    };
+    Some(ip.to_canonical())
 }
 
 fn number(value: Option<String>) -> Result<Option<u16>, ()> {
@@ -174,6 +175,8 @@ mod tests {
             (peer.name.as_deref(), peer.address.unwrap().to_string()),
             (None, "[2001:db8::1]:0".to_owned())
         );
+        xclient("ADDR=IPV6:::ffff:192.0.2.1", &mut peer).unwrap();
+        assert_eq!(peer.address.unwrap().to_string(), "192.0.2.1:0");
         xclient("ADDR=[UNAVAILABLE]", &mut peer).unwrap();
         assert_eq!(
             peer.address.unwrap().to_string(),

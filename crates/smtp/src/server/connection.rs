@@ -177,6 +177,10 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send> Connection<S, T> {
         self.flush().await?;
         let options = Arc::clone(&self.shared.options);
         let asked = Instant::now();
+        // A client that is never waited for must not stay for ever either.
+        if asked >= self.until {
+            return Err(End::Timeout);
+        }
         let patience = (asked + options.command_timeout).min(self.until);
         let mut look = (asked + options.stress_timeout).min(patience);
         loop {

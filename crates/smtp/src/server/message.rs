@@ -69,7 +69,10 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send> Connection<S, T> {
             if decoder.length() > options.message_bytes.saturating_mul(2) {
                 return Err(End::Say(replies::message_too_large()));
             }
-            self.wire.acknowledge();
+            // Before the first read there is nothing to acknowledge.
+            if decoder.length() > 0 {
+                self.wire.acknowledge();
+            }
             let read = tokio::select! {
                 biased;
                 () = self.shared.cut.cancelled() => return Err(End::Shutdown),

@@ -38,6 +38,9 @@ async fn open_in_peace<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send>(
     shared: &Arc<Shared<S>>,
 ) -> Result<(Dialogue, S::Session, Option<ClientPlace>), End> {
     let options = &shared.options;
+    // A socket for both kinds of addresses writes IPv4 ones as IPv6.
+    let connected =
+        connected.map(|address| SocketAddr::new(address.ip().to_canonical(), address.port()));
     let mut peer = Peer {
         address: connected,
         connected,

@@ -12,7 +12,7 @@ use crate::tls::TlsServer;
 /// The options of [`serve`](super::serve()). "At most n" means that n pass and one more does not.
 ///
 /// What a connection costs at most, not counting a message that the service is working on:
-/// `spill_bytes` and 128 KiB while a message comes in, `command_line_bytes` and 32 KiB otherwise, and
+/// `spill_bytes` and 256 KiB while a message comes in, `command_line_bytes` and 32 KiB otherwise, and
 /// the envelope's recipients, which the service keeps.
 ///
 /// A client on a unix socket counts as 127.0.0.1 in all lists. With PROXY, the lists are asked about
@@ -40,7 +40,7 @@ pub struct ServerOptions {
 
     /// What STARTTLS uses; without it STARTTLS is not offered.
     pub tls: Option<TlsServer>,
-    /// Whether mail is taken over TLS only.
+    /// Whether mail is taken over TLS only. Without `tls` none is taken then.
     pub require_tls: bool,
     /// What becomes of CR and LF outside a CRLF, in commands and in messages.
     pub bare_line_ends: BareLineEnds,

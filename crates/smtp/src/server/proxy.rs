@@ -95,7 +95,7 @@ fn from_v2(header: &v2::Header<'_>) -> Proxied {
 }
 
 fn from(address: IpAddr, port: u16) -> Proxied {
-    Proxied::From(SocketAddr::new(address, port))
+    Proxied::From(SocketAddr::new(address.to_canonical(), port))
 }
 
 #[cfg(test)]

@@ -1,12 +1,18 @@
 //! Services that fail or take long, clients that go away, and the end of the server.
 
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use smtp::Reply;
-use smtp::server::ServerOptions;
-use tokio::io::AsyncWriteExt;
+use smtp::server::{ServerOptions, serve_connection};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+use tokio_util::sync::CancellationToken;
 
-use crate::support::{Event, Server, in_memory, options, run};
+use crate::support::{Client, Event, Recorder, Server, in_memory, options, run};
 
 #[test]
 fn a_panic_of_the_service_defers_what_was_asked_and_the_next_mail_passes() {
@@ -119,6 +125,70 @@ fn the_service_may_answer_data_itself() {
             "250 2.1.0 Recipient ok",
             "the transaction stays"
         );
+    });
+}
+
+/// Counts the writes to a stream.
+struct Counting(DuplexStream, Arc<AtomicUsize>);
+
+impl AsyncRead for Counting {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Counting {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+#[test]
+fn replies_to_commands_that_come_together_leave_together() {
+    run(async {
+        let (ours, theirs) = tokio::io::duplex(4096);
+        let writes = Arc::new(AtomicUsize::new(0));
+        let (recorder, _events) = Recorder::new();
+        let server = serve_connection(
+            Counting(theirs, Arc::clone(&writes)),
+            None,
+            Arc::new(recorder),
+            Arc::new(options()),
+            CancellationToken::new(),
+        );
+        tokio::spawn(server);
+        let mut client = Client::new(ours);
+        client.introduce().await;
+        assert_eq!(writes.load(Ordering::Relaxed), 2);
+        client
+            .send("RSET\r\nMAIL FROM:<a@b>\r\nRCPT TO:<refused@c>\r\nRCPT TO:<c@d>\r\nDATA\r\n")
+            .await;
+        for code in ["250 ", "250 ", "550 ", "250 ", "354 "] {
+            assert!(client.reply().await.starts_with(code));
+        }
+        assert_eq!(writes.load(Ordering::Relaxed), 3);
+        client.send("a\r\n.\r\nQUIT\r\n").await;
+        assert!(client.reply().await.starts_with("250 "));
+        assert!(client.reply().await.starts_with("221 "));
+        // The answer to a message is not held back for anything.
+        assert_eq!(writes.load(Ordering::Relaxed), 5);
     });
 }
 

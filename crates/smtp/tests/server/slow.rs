@@ -165,6 +165,19 @@ async fn a_session_ends_after_its_time_however_busy_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_that_never_pauses_ends_as_well() {
+    let options = ServerOptions {
+        session_timeout: Duration::ZERO,
+        ..options()
+    };
+    let (mut client, ..) = in_memory(options, 4096, |_| ());
+    client.send("NOOP\r\nNOOP\r\n").await;
+    assert_eq!(client.reply().await, "220 mx.example ESMTP");
+    assert_eq!(client.reply().await, TOO_SLOW);
+    client.assert_closed().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_does_not_read_is_closed() {
     let options = ServerOptions {
         idle_commands: 100_000,
