@@ -82,6 +82,11 @@ impl<'a> Content<'a> {
         self.length + if self.ends_a_line { 0 } else { 2 }
     }
 
+    /// The line end that the last line needs, if it needs one.
+    pub(crate) fn last_line_end(&self) -> &'static [u8] {
+        if self.ends_a_line { b"" } else { b"\r\n" }
+    }
+
     pub(crate) fn is_ascii(&self) -> bool {
         self.slices.iter().all(|slice| slice.is_ascii())
     }

@@ -1,6 +1,6 @@
 //! The client session: connect, introduce, deliver, quit.
 
-mod command;
+pub(crate) mod command;
 mod content;
 mod delivery;
 mod dial;
@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use tracing::debug;
 
+pub(crate) use content::Content;
 pub use content::{BareLineEnds, MessageError};
 pub use delivery::{Delivery, Outcome, Recipient};
 pub use extensions::{Extensions, XforwardAttributes};
@@ -139,6 +140,12 @@ impl<G> Client<G> {
     #[must_use]
     pub fn in_transaction(&self) -> bool {
         self.accepted.is_some()
+    }
+
+    /// Recipients that the server has accepted in this transaction.
+    #[must_use]
+    pub fn accepted(&self) -> usize {
+        self.accepted.unwrap_or_default()
     }
 
     /// Without waiting: whether the server still says nothing that nobody asked for, and has not closed the connection.
