@@ -135,10 +135,10 @@ impl Session {
             Some(mail_from) if !self.rcpts.is_empty() => delivery_fields(mail_from, &self.rcpts),
             _ => return Err(Error::NoRecipients),
         };
-        let head = [fields.as_slice()];
-        let tail = [content.last_line_end()];
-        let pieces = head.iter().chain(slices).chain(&tail).copied();
-        Ok(match write(&self.maildir, pieces).await {
+        let mut pieces = vec![fields.as_slice()];
+        pieces.extend_from_slice(slices);
+        pieces.push(content.last_line_end());
+        Ok(match write(&self.maildir, &pieces).await {
             Ok(unfinished) => Ok(Pending {
                 session: self,
                 unfinished,
@@ -267,30 +267,32 @@ impl Drop for Unfinished {
     }
 }
 
-async fn write<'a>(
-    maildir: &Maildir,
-    pieces: impl Iterator<Item = &'a [u8]>,
-) -> io::Result<Unfinished> {
+async fn write(maildir: &Maildir, pieces: &[&[u8]]) -> io::Result<Unfinished> {
     let maildir = maildir.clone();
     let mut unfinished = blocking(move || Unfinished::create(maildir)).await?;
     let mut chunk = Vec::new();
-    let all = pieces
-        .flat_map(|piece| piece.chunks(CHUNK))
-        .chain([b"".as_slice()]);
-    let mut all = all.peekable();
-    while let Some(piece) = all.next() {
-        chunk.extend_from_slice(piece);
-        let next = all.peek().map_or(CHUNK, |next| next.len());
-        if chunk.len() + next > CHUNK || all.peek().is_none() {
-            (unfinished, chunk) = blocking(move || {
-                unfinished.file.write_all(&chunk)?;
-                chunk.clear();
-                Ok((unfinished, chunk))
-            })
-            .await?;
+    for piece in pieces {
+        for part in piece.chunks(CHUNK) {
+            if chunk.len() + part.len() > CHUNK {
+                (unfinished, chunk) = append(unfinished, chunk).await?;
+            }
+            chunk.extend_from_slice(part);
         }
     }
+    let (unfinished, _) = append(unfinished, chunk).await?;
     Ok(unfinished)
+}
+
+async fn append(
+    mut unfinished: Unfinished,
+    mut chunk: Vec<u8>,
+) -> io::Result<(Unfinished, Vec<u8>)> {
+    blocking(move || {
+        unfinished.file.write_all(&chunk)?;
+        chunk.clear();
+        Ok((unfinished, chunk))
+    })
+    .await
 }
 
 /// The fields that a final delivery adds (RFC 5321, 4.4), and for whom it was. The paths were checked: they contain

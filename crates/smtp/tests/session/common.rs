@@ -16,6 +16,10 @@ pub(crate) const MESSAGE: &[u8] = b"Subject: hello\r\n\r\nhello\r\n";
 pub(crate) struct Server(JoinHandle<io::Result<Vec<Vec<u8>>>>);
 
 impl Server {
+    pub(crate) fn new(play: JoinHandle<io::Result<Vec<Vec<u8>>>>) -> Self {
+        Self(play)
+    }
+
     /// The messages as transmitted, once the script has been followed to its end.
     pub(crate) async fn received(self) -> Vec<Vec<u8>> {
         self.0.await.unwrap().unwrap()

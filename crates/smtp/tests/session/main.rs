@@ -2,6 +2,9 @@
 
 mod common;
 mod dialogue;
+mod encrypted;
 mod faults;
+mod lmtp;
 mod never_a_wrong_answer;
 mod slow_servers;
+mod steps;
