@@ -23,6 +23,9 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     findings
 }
 
+/// What is wrong with a value, if something is.
+type Judge = Box<dyn Fn(&str) -> Option<(Level, String)>>;
+
 /// A parameter of milters that can be set for all or for one.
 struct Parameter {
     /// The name in braces; in main.cf it begins with `milter_`.
@@ -30,7 +33,7 @@ struct Parameter {
     name: &'static str,
     check: &'static str,
     better: String,
-    judge: Box<dyn Fn(&str) -> Option<(Level, String)>>,
+    judge: Judge,
 }
 
 fn parameters(view: &View<'_>) -> [Parameter; 5] {
@@ -130,11 +133,7 @@ fn protocol(value: &str) -> Option<(Level, String)> {
 }
 
 /// Dangerous below `least`, a warning below `enough`.
-fn time(
-    least: Duration,
-    enough: Duration,
-    why: String,
-) -> Box<dyn Fn(&str) -> Option<(Level, String)>> {
+fn time(least: Duration, enough: Duration, why: String) -> Judge {
     Box::new(move |value| match duration(value) {
         None => Some((
             Level::Warning,
