@@ -1,23 +1,26 @@
-//! SMTP as Postern speaks it to the next hop (RFC 5321): a client session that hands over a message
-//! byte for byte and says exactly what became of it.
+//! SMTP as Postern speaks it (RFC 5321): a [`server`] that says when a message is whole, a [`Client`] that hands one
+//! over byte for byte and says exactly what became of it, and the [`relay`] between the two, on its way to a
+//! [`next_hop`].
 //!
-//! It is written for re-injecting mail that was composed elsewhere. Such mail must arrive as it was
-//! held (a signature over its body breaks with one extra blank line), may carry addresses that no
-//! well-behaved program would write, and must never be delivered twice. Hence three rules:
+//! The client sends mail that was composed elsewhere. Such mail must arrive as it came (a signature over its
+//! body breaks with one extra blank line), may carry addresses that no well-behaved program would write, and must
+//! never be delivered twice. Hence three rules:
 //!
 //! * **Byte-exact.** What the server stores is the message that was given, plus at most the CRLF that
 //!   a message without a final line end needs ([`Delivery::message`]).
-//! * **All or nothing.** If one recipient is refused the transaction is given up before DATA
-//!   ([`Error::RecipientsRefused`]), so a repetition cannot reach the others twice.
+//! * **All or nothing**, for mail that is ours to deliver ([`Client::deliver`]). If one recipient is refused the
+//!   transaction is given up before DATA ([`Error::RecipientsRefused`]), so a repetition cannot reach the others twice.
+//!   Whoever only passes a mail on takes the steps one by one ([`Client::mail`] and what follows) and passes on
+//!   the answers, too.
 //! * **"Unknown" is a result of its own.** When the session breaks after the final dot was sent, nobody
 //!   can tell whether the mail was accepted ([`Error::Unknown`]).
 //!
-//! Everything the server says is hostile: replies are bounded in lines and bytes, and are kept as
+//! Everything a server says is hostile: replies are bounded in lines and bytes, and are kept as
 //! printable ASCII. Everything the envelope contains is hostile too: an address that could end its
-//! own command is refused before a byte is sent.
+//! own command is refused before a byte is sent. So is everything a client says.
 //!
-//! The crate knows nothing of verdicts and offers no TLS and no authentication: the next hop is
-//! a neighbour on the same host or network.
+//! The crate knows nothing of verdicts, and authenticates to nobody: the next hop is a neighbour on the same host or
+//! network.
 //!
 //! ```no_run
 //! # async fn release(rcpts: &[String], message: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
@@ -45,8 +48,8 @@ pub mod tls;
 
 pub use address::{AddressError, AddressProblem};
 pub use client::{
-    BareLineEnds, Client, Delivery, Extensions, MessageError, Outcome, Pending, Protocol, Recipient,
-    Stream, Target, TargetError, Timeouts, XforwardAttributes,
+    BareLineEnds, Client, Delivery, Extensions, MessageError, Outcome, Pending, Protocol,
+    Recipient, Stream, Target, TargetError, Timeouts, XforwardAttributes,
 };
 pub use error::{Error, ErrorKind, ParameterProblem, ProtocolProblem, Stage};
 pub use reply::{EnhancedCode, Reply};

@@ -91,6 +91,18 @@ async fn plaintext_in_place_of_the_handshake_is_no_tls() {
     server.await.unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_silent_in_the_handshake_is_given_up() {
+    let (far, near) = tokio::io::duplex(16 * 1024);
+    let server = tokio::spawn(async move { play(far, &format!("{IN_CLEAR}H:")).await });
+    let target = target().with_tls(identity().trusted(TlsLevel::Encrypt));
+    let start = tokio::time::Instant::now();
+    let error = Client::start(near, &target, ()).await.unwrap_err();
+    assert_eq!(start.elapsed().as_secs(), 30);
+    assert!(matches!(error, Error::Tls { .. }), "{error:?}");
+    server.await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn a_server_without_tls_gets_mail_only_where_that_is_allowed() {
     let without = "S: 220 mx\nC: EHLO filter.example\nS: 250 mx\n";
