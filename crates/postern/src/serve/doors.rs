@@ -6,6 +6,7 @@ use super::{Daemon, options};
 use crate::config::{Config, Listen};
 use anyhow::{Context, Result};
 use milter::Listener;
+use smtp::next_hop::Pool;
 use smtp::relay::Relay as Service;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -47,7 +48,10 @@ impl Doors {
     }
 
     /// Serves at every door until `stop`, and then until what runs has finished.
-    pub(super) fn serve(
+    ///
+    /// # Errors
+    /// If the relay cannot be made as it is configured, or its maildir not be written to.
+    pub(super) async fn serve(
         self,
         daemon: &Arc<Daemon>,
         config: &Config,
@@ -65,7 +69,8 @@ impl Doors {
             let between = options::relay::service(config, relay)?;
             let deadline = between.message_deadline();
             let door = Arc::new(SmtpDoor::new(Arc::clone(daemon), relay));
-            let next_hop = Arc::new(options::relay::next_hop(relay)?);
+            let next_hop = options::relay::next_hop(relay)?;
+            ask(&next_hop).await?;
             let service = Arc::new(Service::new(door, next_hop, between));
             for listener in self.smtp {
                 let tls = daemon.certificate.as_ref().map(|c| c.tls().clone());
@@ -81,6 +86,23 @@ impl Doors {
         }
         Ok(serving)
     }
+}
+
+/// Asks the next hop what it offers, so that the relay offers no more. A server may come up after us, and is asked
+/// again with the first mail; a maildir that cannot be written to now never will be.
+async fn ask(next_hop: &Pool) -> Result<()> {
+    if let Some(directory) = next_hop.next_hop().directory() {
+        let made = next_hop.probe().await;
+        made.with_context(|| format!("{}: maildir", directory.display()))?;
+        return Ok(());
+    }
+    let next_hop = next_hop.clone();
+    tokio::spawn(async move {
+        if let Err(error) = next_hop.probe().await {
+            tracing::warn!(%error, "the next hop of the relay does not answer; mail is deferred until it does");
+        }
+    });
+    Ok(())
 }
 
 /// Says what the relay is that nobody has configured.

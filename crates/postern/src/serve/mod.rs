@@ -84,7 +84,7 @@ pub(crate) async fn run(config: Config, config_file: Option<PathBuf>) -> Result<
     ));
 
     let stop_doors = CancellationToken::new();
-    let mut doors = doors.serve(&daemon, &config, &stop_doors)?;
+    let mut doors = doors.serve(&daemon, &config, &stop_doors).await?;
     if !configured {
         doors::warn_of_demonstration(&config);
     }

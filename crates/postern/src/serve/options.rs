@@ -10,6 +10,7 @@ use filter::worker::PoolOptions;
 use filter::{FilterOptions, RulesDir};
 use milter::{Actions, ServerOptions};
 use rules::{LoadOptions, VendorOptions};
+use smtp::next_hop::{Pool, PoolLimits};
 use std::time::Duration;
 
 /// How long a mail may wait for a worker. With the wait for room in memory (10 s) and the deadline of a worker
@@ -76,7 +77,11 @@ pub(crate) fn load(config: &Config) -> LoadOptions {
 pub(super) fn release_to(config: &Config) -> Result<Destination> {
     let release = &config.release;
     let (protocol, host) = match config.release_to() {
-        NextHopAddress::Maildir(dir) => bail!("{}: maildir", dir.display()),
+        NextHopAddress::Maildir(dir) => {
+            let place = relay::maildir(&dir, &release.helo)?;
+            let pool = Pool::new(place, PoolLimits::default());
+            return Ok(Destination::Maildir(pool));
+        }
         NextHopAddress::Server { protocol, host } => (protocol, host),
     };
     let mut target = relay::target(protocol, &host, &release.helo)?;

@@ -1,6 +1,9 @@
 //! Releasing held mail: handing it to the next hop, byte for byte, and recording what it said.
 
-use smtp::{Client, Delivery, Error, ErrorKind, Outcome, Target};
+use smtp::next_hop::Pool;
+use smtp::{
+    Client, Delivery, Error, ErrorKind, MailCommand, Outcome, RcptCommand, Reply, Stage, Target,
+};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -63,12 +66,15 @@ pub(crate) enum Destination {
     Network(Target),
     /// A server on a unix socket.
     Socket(Target),
+    /// A maildir.
+    Maildir(Pool),
 }
 
 impl std::fmt::Display for Destination {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Destination::Network(target) | Destination::Socket(target) => target.fmt(f),
+            Destination::Maildir(pool) => pool.next_hop().fmt(f),
         }
     }
 }
@@ -189,17 +195,49 @@ async fn deliver(
     destination: &Destination,
     delivery: &Delivery<'_>,
 ) -> Result<Released, Error> {
-    let outcome = match destination {
+    let reply = match destination {
         Destination::Network(target) => {
             let client = Client::connect(target, |address| own.register(address)).await?;
-            hand_over(client, delivery).await?
+            hand_over(client, delivery).await?.reply
         }
-        Destination::Socket(target) => hand_over(Client::open(target).await?, delivery).await?,
+        Destination::Socket(target) => {
+            let client = Client::open(target).await?;
+            hand_over(client, delivery).await?.reply
+        }
+        Destination::Maildir(pool) => put_into(pool, delivery).await?,
     };
     Ok(Released {
-        reply: outcome.reply.to_string(),
-        queue_id: outcome.queue_id,
+        queue_id: reply.queue_id(),
+        reply: reply.to_string(),
     })
+}
+
+/// Puts a mail into a maildir, for all of its recipients or for none.
+async fn put_into(pool: &Pool, delivery: &Delivery<'_>) -> Result<Reply, Error> {
+    let accepted = |stage, reply: Reply| {
+        if reply.is_positive() {
+            return Ok(reply);
+        }
+        let peer = pool.next_hop().to_string();
+        Err(Error::Refused { peer, stage, reply })
+    };
+    let mut connection = pool.take().await?;
+    let mail = MailCommand {
+        path: delivery.mail_from.to_owned(),
+        ..MailCommand::default()
+    };
+    accepted(Stage::MailFrom, connection.mail(&mail).await?)?;
+    for rcpt in delivery.rcpts {
+        let rcpt = RcptCommand {
+            path: rcpt.clone(),
+            ..RcptCommand::default()
+        };
+        accepted(Stage::RcptTo, connection.rcpt(&rcpt).await?)?;
+    }
+    match connection.data(&[delivery.message]).await? {
+        Ok(pending) => accepted(Stage::EndOfData, pending.finish().await?),
+        Err(reply) => accepted(Stage::Data, reply),
+    }
 }
 
 async fn hand_over<G>(mut client: Client<G>, delivery: &Delivery<'_>) -> Result<Outcome, Error> {

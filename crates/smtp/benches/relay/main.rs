@@ -20,9 +20,9 @@ use std::sync::Arc;
 use intake::Listener;
 use process::Server;
 use smtp::Target;
+use smtp::next_hop::{NextHop, Pool, PoolLimits};
 use smtp::relay::{
-    Action, Answered, Decision, Filter, HeaderEdits, Mail, NextHop, Relay, RelayDomains,
-    RelayOptions,
+    Action, Answered, Decision, Filter, HeaderEdits, Mail, Relay, RelayDomains, RelayOptions,
 };
 use smtp::server::{ServerOptions, serve};
 use tokio_util::sync::CancellationToken;
@@ -135,7 +135,11 @@ fn relay(next_hop: &str) {
             relay_domains: RelayDomains::any(),
             ..RelayOptions::default()
         };
-        let relay = Relay::new(Arc::new(AcceptAll), Arc::new(NextHop(target)), options);
+        let relay = Relay::new(
+            Arc::new(AcceptAll),
+            Pool::new(NextHop::server(target), PoolLimits::default()),
+            options,
+        );
         let options = ServerOptions::default();
         serve(listener, Arc::new(relay), options, CancellationToken::new()).await;
     });

@@ -1,16 +1,15 @@
 //! The transaction with the next hop: opened with the client's, and played again where it must be.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::filter::NextHopAnswer;
-use super::hop::{NextHop, Session};
 use super::replies;
 use crate::client::Protocol;
 use crate::error::{Error, ErrorKind, Stage};
+use crate::next_hop::{Connection, Pool};
 use crate::reply::Reply;
 use crate::service::{Forwarded, MailCommand, Peer, RcptCommand, Waiting};
 
@@ -20,9 +19,9 @@ const CLOSING: u16 = 421;
 
 /// A transaction with the next hop.
 pub(super) struct Downstream {
-    next_hop: Arc<NextHop>,
+    next_hop: Pool,
     /// None when it has failed: the transaction is to be played again in another.
-    session: Option<Session>,
+    session: Option<Connection>,
     /// Whether the one other session that a transaction may have was taken.
     revived: bool,
     forwarded: Forwarded,
@@ -73,12 +72,12 @@ impl Downstream {
     /// # Errors
     /// What the client is told if there is no transaction.
     pub(super) async fn open(
-        next_hop: &Arc<NextHop>,
+        next_hop: &Pool,
         peer: &Peer,
         mail: &MailCommand,
     ) -> Result<(Self, Reply), Reply> {
         let mut downstream = Self {
-            next_hop: Arc::clone(next_hop),
+            next_hop: next_hop.clone(),
             session: None,
             revived: false,
             forwarded: forwarded(peer),
@@ -157,7 +156,7 @@ impl Downstream {
     /// Gives the transaction up, and the session back.
     pub(super) async fn close(self) {
         if let Some(session) = self.session {
-            self.next_hop.give_back(session).await;
+            session.give_back().await;
         }
     }
 
@@ -249,7 +248,7 @@ impl Downstream {
             return Err(Failure::Told(replies::lost()));
         };
         let said = |reply: Option<&Reply>| NextHopAnswer {
-            address: self.next_hop.address(),
+            address: self.next_hop.next_hop().to_string(),
             queue_id: reply.and_then(Reply::queue_id),
             reply: reply.cloned(),
         };
@@ -320,7 +319,7 @@ impl Downstream {
 
     /// No answer. What the client is told.
     fn failed(&mut self, error: &Error) -> Reply {
-        if self.session.as_ref().is_some_and(Session::is_usable) {
+        if self.session.as_ref().is_some_and(Connection::is_usable) {
             // It was not even asked: the client wants what the next hop does not offer.
             tracing::debug!(%error, "not for the next hop");
         } else {
@@ -333,7 +332,7 @@ impl Downstream {
 
 /// DATA, the message, a last look at the client, and the dot.
 async fn attempt(
-    session: &mut Session,
+    session: &mut Connection,
     content: &[&[u8]],
     times: Times,
     waiting: &mut impl Waiting,

@@ -26,7 +26,6 @@ mod content;
 mod downstream;
 mod filter;
 mod head;
-mod hop;
 mod owed;
 mod recipient;
 mod replies;
@@ -39,10 +38,10 @@ use ipnet::IpNet;
 
 pub use filter::{Action, Answered, Decision, Filter, HeaderEdits, Mail, NextHopAnswer};
 pub use head::{HeadField, Received, head_fields, received_field};
-pub use hop::NextHop;
 pub use recipient::{RelayDomainError, RelayDomains};
 pub use session::RelaySession;
 
+use crate::next_hop::Pool;
 use crate::reply::Reply;
 use crate::service::{Offer, Peer, Service};
 
@@ -96,13 +95,13 @@ pub struct Relay<F: Filter> {
 /// What all sessions have in common.
 struct Shared<F> {
     filter: Arc<F>,
-    next_hop: Arc<NextHop>,
+    next_hop: Pool,
     options: RelayOptions,
 }
 
 impl<F: Filter> Relay<F> {
     /// Between clients and `next_hop`, with `filter` to decide.
-    pub fn new(filter: Arc<F>, next_hop: Arc<NextHop>, options: RelayOptions) -> Self {
+    pub fn new(filter: Arc<F>, next_hop: Pool, options: RelayOptions) -> Self {
         Self {
             shared: Arc::new(Shared {
                 filter,

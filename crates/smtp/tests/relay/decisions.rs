@@ -11,6 +11,7 @@ use crate::support::{MESSAGE, Verdict, delivered, relay};
 async fn a_passed_mail_goes_on_as_it_came_and_the_client_hears_the_next_hop() {
     let hop = NextHop::with([]).await;
     let mut setting = relay(&hop, Verdict::Pass).await;
+    setting.next_hop.probe().await.unwrap();
     let mut client = Client::connect(setting.address).await;
     let mail = client
         .say("MAIL FROM:<A@Example.org> SIZE=60 BODY=8BITMIME RET=HDRS ENVID=x+2Dy")

@@ -20,6 +20,7 @@ fn closed() -> RelayOptions {
 
 async fn outside(hop: &NextHop) -> (Setting, Client) {
     let setting = relay_with(hop, Verdict::Pass, closed()).await;
+    setting.next_hop.probe().await.unwrap();
     let client = Client::connect(setting.address).await;
     (setting, client)
 }

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use intake::Listener;
+use smtp::next_hop::{NextHop, Pool, PoolLimits};
 use smtp::relay::{
-    Action, Answered, Decision, Filter, HeaderEdits, Mail, NextHop, Relay, RelayDomains,
-    RelayOptions,
+    Action, Answered, Decision, Filter, HeaderEdits, Mail, Relay, RelayDomains, RelayOptions,
 };
 use smtp::server::{ServerOptions, serve};
 use smtp::{BareLineEnds, Reply, Target, Timeouts};
@@ -77,6 +77,8 @@ impl Filter for Filtering {
 
 /// A relay that runs until this is dropped.
 pub(crate) struct Setting {
+    /// Where messages go.
+    pub(crate) next_hop: Pool,
     pub(crate) address: SocketAddr,
     /// What the filter is told.
     pub(crate) told: UnboundedReceiver<Answered>,
@@ -209,12 +211,14 @@ async fn start(
         asked: asked_sender,
         dropped: dropped_sender,
     };
-    let relay = Relay::new(Arc::new(filter), Arc::new(NextHop(target)), options);
+    let next_hop = Pool::new(NextHop::server(target), PoolLimits::default());
+    let relay = Relay::new(Arc::new(filter), next_hop.clone(), options);
     let listener = Listener::tcp(([127, 0, 0, 1], 0).into()).await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
     tokio::spawn(serve(listener, Arc::new(relay), server, shutdown.clone()));
     Setting {
+        next_hop,
         address,
         told,
         asked,

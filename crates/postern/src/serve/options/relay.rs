@@ -9,7 +9,8 @@ use crate::serve::certificate::pem;
 use anyhow::{Context, Result};
 use ipnet::IpNet;
 use smtp::Target;
-use smtp::relay::{NextHop as NextHopServer, RelayDomains, RelayOptions};
+use smtp::next_hop::{Pool, PoolLimits};
+use smtp::relay::{RelayDomains, RelayOptions};
 use smtp::server::ServerOptions;
 use smtp::tls::{TlsClient, TlsLevel, TlsServer};
 use std::path::Path;
@@ -93,14 +94,28 @@ pub(crate) fn target(protocol: Protocol, host: &Host, helo: &str) -> Result<Targ
 }
 
 /// Where mail goes that passes.
-pub(crate) fn next_hop(relay: &Relay) -> Result<NextHopServer> {
+pub(crate) fn next_hop(relay: &Relay) -> Result<Pool> {
     let next_hop = &relay.next_hop;
-    let NextHopAddress::Server { protocol, host } = &next_hop.address else {
-        anyhow::bail!("maildir");
+    let place = match &next_hop.address {
+        NextHopAddress::Maildir(dir) => maildir(dir, &relay.hostname)?,
+        NextHopAddress::Server { protocol, host } => {
+            let mut target = target(*protocol, host, &relay.hostname)?;
+            target.timeouts.command = next_hop.timeout;
+            smtp::next_hop::NextHop::server(target.with_tls(next_hop_tls(next_hop)?))
+        }
     };
-    let mut target = target(*protocol, host, &relay.hostname)?;
-    target.timeouts.command = next_hop.timeout;
-    Ok(NextHopServer(target.with_tls(next_hop_tls(next_hop)?)))
+    let limits = PoolLimits {
+        sessions: next_hop.max_sessions as usize,
+        ..PoolLimits::default()
+    };
+    Ok(Pool::new(place, limits))
+}
+
+/// A maildir that mail is put into. `host` is part of the names of its files.
+pub(crate) fn maildir(dir: &Path, host: &str) -> Result<smtp::next_hop::NextHop> {
+    let dir =
+        std::path::absolute(dir).with_context(|| format!("{}: no such path", dir.display()))?;
+    Ok(smtp::next_hop::NextHop::maildir(dir, host))
 }
 
 /// How TLS is used with the next hop.
