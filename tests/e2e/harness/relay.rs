@@ -69,7 +69,15 @@ pub(crate) fn below_ours(message: &[u8]) -> &[u8] {
         let begins = |name: &str| line.starts_with(name.as_bytes());
         ours = match begins("\t") || begins(" ") {
             true => ours,
-            false => begins("Received: ") || begins("X-Postern-"),
+            // The first two are those of a maildir.
+            false => [
+                "Return-Path: ",
+                "Delivered-To: ",
+                "Received: ",
+                "X-Postern-",
+            ]
+            .into_iter()
+            .any(begins),
         };
         if !ours {
             break;
